@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Protocol
 
@@ -11,6 +12,11 @@ __all__ = ["Clock", "SimulatedClock", "SystemClock"]
 class Clock(Protocol):
     """Tells the time in seconds since the Unix epoch."""
 
+    @property
+    def moment(self) -> float:
+        """How long a loop may wait for a trial before it looks around, seconds."""
+        ...
+
     def now(self) -> float:
         """The present time, seconds."""
         ...
@@ -18,6 +24,8 @@ class Clock(Protocol):
 
 class SystemClock:
     """The machine's clock."""
+
+    moment = 1.0
 
     def now(self) -> float:
         """The present time, seconds since the Unix epoch."""
@@ -32,6 +40,8 @@ class SimulatedClock:
     >>> clock.now()
     160.0
     """
+
+    moment = math.inf  # nothing happens between two events of a simulation
 
     def __init__(self, start: float = 0.0) -> None:
         self._now = start

@@ -9,7 +9,9 @@
     ├── StudyExists                         creating a study whose name is taken
     ├── SpaceMismatch         (ValueError)  the space given differs from the space stored
     ├── Conflict                            an event that the trial's present state refuses
+    ├── Exhausted                           a finite space has no configuration left to ask for
     ├── StorageError                        a database that cannot be opened, read or written
+    ├── ExecutorError                       worker processes that cannot be started
     ├── TrialError                          an objective raised, and nobody asked to catch it
     └── MissingExtra          (ImportError) an optional dependency that is not installed
 
@@ -23,6 +25,8 @@ from __future__ import annotations
 
 __all__ = [
     "Conflict",
+    "ExecutorError",
+    "Exhausted",
     "InvalidArgument",
     "InvalidObservation",
     "InvalidParams",
@@ -35,6 +39,7 @@ __all__ = [
     "TrialPruned",
     "TrimtabError",
     "UnknownName",
+    "check_count",
     "message",
     "shorten",
 ]
@@ -76,8 +81,16 @@ class Conflict(TrimtabError):
     """An event that the trial's present state refuses, such as a second result for one trial."""
 
 
+class Exhausted(TrimtabError):
+    """Every configuration of a finite space was tried, so there is none left to ask for."""
+
+
 class StorageError(TrimtabError):
     """A database cannot be opened, read or written. What was in it is left as it was."""
+
+
+class ExecutorError(TrimtabError):
+    """Trials cannot be run: worker processes do not start, or cannot be spoken with."""
 
 
 class TrialError(TrimtabError):
@@ -120,3 +133,14 @@ def message(what: str, *, got: object = None, allowed: str = "", do: str = "") -
         parts.append(f"allowed: {allowed}")
     text = "; ".join(parts)
     return f"{text}. Next: {do}." if do else f"{text}."
+
+
+def check_count(value: object, what: str, least: int = 1, do: str = "") -> int:
+    """A whole number that is at least `least`.
+
+    Raises:
+        InvalidArgument: it is not.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise InvalidArgument(message(f"{what} must be a whole number", got=value, allowed=f"{least} or more", do=do))
+    return value

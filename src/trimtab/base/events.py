@@ -248,11 +248,11 @@ class Stored(NamedTuple):
 
 
 def event_to_json(event: Event) -> dict[str, Json]:
-    """The event's fields in strict JSON; its `kind` is stored beside them. Empty optional parts are left out."""
+    """The event's fields in strict JSON; its `kind` is stored beside them. Optional parts that are empty are left out."""
     out: dict[str, Json] = {}
     for spec in fields(event):
         value = getattr(event, spec.name)
-        if value is None or (isinstance(value, Mapping) and not value and spec.name != "params"):
+        if (value is None and spec.default is None) or (value == {} and spec.default_factory is dict):
             continue
         if isinstance(value, Observation):
             value = value.to_json()

@@ -170,7 +170,8 @@ def advance_study(name: str, study: StudyRecord | None, stored: Stored) -> Study
     if study is None:
         raise ValueError(f"the log of study {name!r} does not begin with its creation, but with {event.kind}")
     if isinstance(event, SpaceChanged):
-        return study.with_(space=event.space, notes=(*study.notes, event.why))
+        # A wider space may have more to give, so a study that had ended goes on.
+        return study.with_(space=event.space, notes=(*study.notes, event.why), stopped="")
     if isinstance(event, StudyAttribute):
         return study.with_(attributes={**study.attributes, event.name: event.value})
     if isinstance(event, StudyStopped):

@@ -55,7 +55,7 @@ class History(Generic[S]):
     Rows of every array are trials by number. Arrays are read-only.
     """
 
-    __slots__ = ("_trials", "curves", "seq", "space", "states", "study", "values")
+    __slots__ = ("_retries", "_trials", "curves", "seq", "space", "states", "study", "values")
 
     study: StudyRecord
     space: S
@@ -64,6 +64,7 @@ class History(Generic[S]):
     values: NDArray[np.float64]
     curves: Mapping[int, tuple[Report, ...]]
     _trials: list[TrialRow | FrozenTrial]
+    _retries: int
 
     def __init__(
         self,
@@ -75,6 +76,7 @@ class History(Generic[S]):
     ) -> None:
         self.study, self.space, self.seq = study, space, seq
         self._trials = list(trials)
+        self._retries = sum(trial.retry_of is not None for trial in self._trials)
         self.curves = curves or {}
         self.states = np.fromiter((t.state for t in self._trials), dtype=np.int8, count=len(self._trials))
         self.values = _values(self._trials, study.objectives)
@@ -150,6 +152,7 @@ class History(Generic[S]):
         added = sorted(number for number in changed if number >= len(trials))
         trials.extend(changed[number] for number in added)
         new._trials = trials
+        new._retries = self._retries + sum(changed[number].retry_of is not None for number in added)
         new.states = np.empty(len(trials), dtype=np.int8)
         new.values = np.full((len(trials), len(study.objectives)), np.nan)
         new.states[: len(self)] = self.states
@@ -254,7 +257,7 @@ class History(Generic[S]):
     @property
     def made(self) -> int:
         """How many trials there are, a lost one and its retry counted once."""
-        return len(self) - sum(t.retry_of is not None for t in self._trials)
+        return len(self) - self._retries
 
 
 def _values(trials: Sequence[TrialRow | FrozenTrial], objectives: Sequence[Objective]) -> NDArray[np.float64]:

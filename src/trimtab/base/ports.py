@@ -184,7 +184,7 @@ class Executor(Protocol):
         ...
 
     def cancel(self, number: int) -> None:
-        """End a job; it is told by `events` as failed with the reason CANCELLED."""
+        """End a job; `events` tells it as failed with the reason CANCELLED, or complete if it just made it."""
         ...
 
     def close(self) -> None:

@@ -259,8 +259,12 @@ class Observation:
         return isinstance(other, Observation) and dumps(self.to_json()) == dumps(other.to_json())
 
     def __hash__(self) -> int:
-        """Hash of the values."""
+        """Hash of the objectives' names: nan is no key."""
         return hash(tuple(sorted(self.values)))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Copies and travels between processes by its JSON."""
+        return (Observation.from_json, (self.to_json(),))
 
 
 def _losses(losses: ArrayLike) -> NDArray[np.float64]:
@@ -325,7 +329,7 @@ class Outcome:
         parameters: their declarations, name -> the parameter's JSON.
         attributes: user attributes set while it ran.
         seconds: how long it ran.
-        error: the exception itself where it happened in this process; never stored.
+        error: the exception itself, where there is one and it could be handed on; never stored.
     """
 
     state: TrialState
@@ -338,6 +342,14 @@ class Outcome:
     attributes: Mapping[str, Json] = field(default_factory=dict)
     seconds: float = 0.0
     error: BaseException | None = None
+
+    @classmethod
+    def observed(cls, observation: Observation) -> Outcome:
+        """The outcome of a trial that came to its end: complete, or diverged where a value is not finite."""
+        if observation.finite:
+            return cls(TrialState.COMPLETE, EndReason.COMPLETED, observation)
+        text = message("the objective diverged", got=dict(observation.values))
+        return cls(TrialState.FAIL, EndReason.DIVERGED, observation, text)
 
 
 class TrialRow(NamedTuple):

@@ -1,0 +1,216 @@
+"""The front desk: makes and opens studies, picks defaults, wires the rooms together."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from trimtab.base.errors import InvalidArgument, StudyExists, UnknownName, check_count, message
+from trimtab.base.events import StudyCreated
+from trimtab.base.history import History
+from trimtab.base.lazy import load
+from trimtab.base.ports import Executor, Pruner, Storage, Tuner
+from trimtab.base.records import DEFAULT_OBJECTIVE, Direction, Objective, Selection, StudyRecord, check_name
+from trimtab.base.refs import Reference
+from trimtab.base.seeds import draw_seed
+from trimtab.executors import make_executor
+from trimtab.space import Float, Space, check_same
+from trimtab.storage import open_storage
+from trimtab.study import Study, Wiring
+from trimtab.study.task import ObjectiveFunction
+from trimtab.tuners import make_tuner, references_of
+
+__all__ = ["create_study", "load_study", "tune"]
+
+Directions = Mapping[str, Direction] | Sequence[Direction]
+
+
+def create_study(
+    study_name: str | None = None,
+    storage: str | Storage | None = None,
+    *,
+    space: Space | None = None,
+    direction: Direction | None = None,
+    directions: Directions | None = None,
+    tuner: str | Tuner[Space] = "auto",
+    pruner: Pruner[Space] | None = None,
+    seed: int | None = None,
+    load_if_exists: bool = False,
+    lease: float = 60.0,
+) -> Study:
+    """Make a study.
+
+    Arguments:
+        study_name: unique within the storage; by default a random one.
+        storage: None for memory, a URL such as "sqlite:///trimtab.db", or a storage.
+        space: the declared space; without one the objective declares parameters as it goes.
+        direction: "minimize" (the default) or "maximize", for a single objective.
+        directions: for several objectives, name -> direction, or one direction for each value in turn.
+        tuner: a name from the catalogue, or a tuner.
+        pruner: decides whether a running trial goes on; None lets every trial end.
+        seed: of every random number in the study; by default drawn, and recorded either way.
+        load_if_exists: go on with a study of that name. Its space and objectives must be the same;
+            its seed stands.
+        lease: seconds after which a worker that is not heard of has lost its trial.
+
+    Raises:
+        StudyExists: the name is taken, and `load_if_exists` is False.
+        SpaceMismatch: the stored study has another space.
+        UnknownName: no such tuner or storage scheme.
+        StorageError: the storage cannot be opened.
+        InvalidArgument: an argument is out of its range.
+
+    >>> study = create_study(space=Space(x=Float(-1.0, 1.0)), seed=0)
+    >>> study.optimize(lambda trial: trial.params["x"] ** 2, n_trials=20)
+    >>> study.best_value < 0.1
+    True
+    """
+    name = f"study-{secrets.token_hex(4)}" if study_name is None else check_name(study_name, "study_name")
+    objectives = _objectives(direction, directions)
+    if space is not None and not isinstance(space, Space):
+        raise InvalidArgument(message("space must be a trimtab.Space", got=space, do="write trimtab.Space(lr=...)"))
+    if seed is not None:
+        check_count(seed, "seed", least=0)
+    if not lease > 0:
+        raise InvalidArgument(message("lease must be a time in seconds", got=lease, allowed="above 0"))
+    made = make_tuner(tuner)
+    opened = open_storage(storage)
+    created = StudyCreated(
+        objectives=objectives,
+        seed=draw_seed() if seed is None else seed,
+        space=None if space is None else space.to_json(),
+        tuner=made.name,
+    )
+    try:
+        opened.append(name, [created])
+    except StudyExists:
+        if not load_if_exists:
+            raise
+        _check_same_study(opened.snapshot(name).study, objectives, space)
+    return Study(name, opened, _WIRING, space=space, tuner=made, pruner=pruner, lease=lease)
+
+
+def load_study(
+    study_name: str | None = None,
+    storage: str | Storage | None = None,
+    *,
+    space: Space | None = None,
+    tuner: str | Tuner[Space] | None = None,
+    pruner: Pruner[Space] | None = None,
+    lease: float = 60.0,
+) -> Study:
+    """Open a study that is there.
+
+    Arguments:
+        study_name: its name; may be left out where the storage holds a single study.
+        storage: a URL or a storage.
+        space: the declared space again, needed to go on where it has predicates, which live in code.
+        tuner: by default the one that the study was made with.
+        pruner: as in `create_study`.
+        lease: as in `create_study`.
+
+    Raises:
+        UnknownName: no study of that name, or several where none is named.
+        SpaceMismatch: the stored study has another space.
+        StorageError: the storage cannot be opened.
+    """
+    opened = open_storage(storage)
+    name = _only_study(opened) if study_name is None else study_name
+    if space is not None:
+        record = opened.snapshot(name).study
+        _check_same_study(record, record.objectives, space)
+    return Study(name, opened, _WIRING, space=space, tuner=tuner, pruner=pruner, lease=lease)
+
+
+def tune(
+    objective: ObjectiveFunction, space: Space | None = None, n_trials: int = 50, *, n_jobs: int = 1, **options: Any
+) -> Study:
+    """Make a study and run it: the shortest way from an objective to a study.
+
+    Arguments:
+        objective: function of a trial.
+        space: as in `create_study`.
+        n_trials: how many trials to run.
+        n_jobs: trials at once.
+        options: any other argument of `create_study`.
+
+    Returns:
+        The study, with its trials.
+    """
+    study = create_study(space=space, **options)
+    study.optimize(objective, n_trials=n_trials, n_jobs=n_jobs)
+    return study
+
+
+def _objectives(direction: Direction | None, directions: Directions | None) -> tuple[Objective, ...]:
+    """The objectives that the two arguments declare."""
+    if direction is not None and directions is not None:
+        raise InvalidArgument(message("give direction or directions, not both", got=(direction, directions)))
+    if directions is None:
+        return (Objective(DEFAULT_OBJECTIVE, "minimize" if direction is None else direction),)
+    if isinstance(directions, str) or not directions:
+        raise InvalidArgument(
+            message(
+                "directions must name at least one objective",
+                got=directions,
+                allowed="a dict such as {'error': 'minimize', 'speed': 'maximize'}, or a list of directions",
+                do="use direction= for a single objective",
+            )
+        )
+    if isinstance(directions, Mapping):
+        return tuple(Objective(name, way) for name, way in directions.items())
+    return tuple(Objective(f"value{place}", way) for place, way in enumerate(directions))
+
+
+def _check_same_study(record: StudyRecord, objectives: tuple[Objective, ...], space: Space | None) -> None:
+    """Refuse to go on with a study under another description than its own."""
+    if record.objectives != objectives:
+        raise InvalidArgument(
+            message(
+                f"study {record.name!r} has other objectives",
+                got={o.name: o.direction for o in objectives},
+                allowed=str({o.name: o.direction for o in record.objectives}),
+                do="use another study_name",
+            )
+        )
+    if space is None:
+        return
+    check_same(None if record.space is None else Space.from_json(record.space), space)
+
+
+def _only_study(storage: Storage) -> str:
+    """The name of the only study in a storage."""
+    return _pick([record.name for record in storage.studies()])
+
+
+def _pick(names: Sequence[str]) -> str:
+    """The only name there is.
+
+    Raises:
+        UnknownName: there are none, or several.
+    """
+    if len(names) == 1:
+        return names[0]
+    raise UnknownName(
+        message(
+            f"the storage holds {len(names)} studies",
+            got=list(names) or None,
+            do="say which one with study_name" if names else "make one with create_study",
+        )
+    )
+
+
+def _frame(history: History[Space]) -> Any:
+    return load("trimtab.report.frame:trials_dataframe")(history)  # type: ignore[operator]
+
+
+def _report(history: History[Space], selection: Selection | None, references: Sequence[Reference]) -> str:
+    return load("trimtab.report.html:report_html")(history, selection, references)  # type: ignore[operator,no-any-return]
+
+
+def _executor(name: str | Executor, slots: int) -> Executor:
+    return make_executor(name, slots)
+
+
+_WIRING = Wiring(tuner=make_tuner, executor=_executor, references=references_of, frame=_frame, report=_report)
