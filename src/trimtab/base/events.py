@@ -248,7 +248,7 @@ class Stored(NamedTuple):
 
 
 def event_to_json(event: Event) -> dict[str, Json]:
-    """The event's fields in strict JSON; its `kind` is stored beside them. Optional parts that are empty are left out."""
+    """The event's fields in strict JSON, empty optional parts left out; its `kind` is stored beside them."""
     out: dict[str, Json] = {}
     for spec in fields(event):
         value = getattr(event, spec.name)

@@ -241,7 +241,10 @@ class History(Generic[S]):
 
     @property
     def pending(self) -> NDArray[np.intp]:
-        """Numbers of the trials that run or wait and whose configuration is known: tuners must know them."""
+        """Numbers of the trials that run or wait and have params: tuners must know them.
+
+        A waiting trial that a user enqueued may name only some parameters.
+        """
         open_ = self.numbers(TrialState.RUNNING, TrialState.WAITING)
         return np.array([n for n in open_ if self._known_params(int(n))], dtype=np.intp)
 

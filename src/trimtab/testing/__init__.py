@@ -1,0 +1,1 @@
+"""Conformance kits, Hypothesis strategies, histories and fakes: for our own tests, and for those of others."""
