@@ -1,0 +1,1 @@
+"""The parts of the HTML report, one file each; `trimtab.report.html` puts them together."""
