@@ -1,0 +1,124 @@
+"""What a history tells a surrogate about one objective, as arrays of bounded size.
+
+- A complete, feasible trial tells its loss (the value turned so that lower is better) and, where it
+  was given, its standard error.
+- A trial that failed, diverged or broke an observed constraint tells that its configuration is bad.
+- A pruned trial tells its last value, but never as better than the median of the complete ones: that
+  is what being pruned means. Without a value it counts as that median.
+- A trial whose worker vanished (`EndReason.retriable`) tells nothing about its configuration.
+
+Beyond `limit` trials a subset is read: the best half, the most recent quarter, and a quarter evenly
+spread over the rest of the history, which keeps the initial design and the failures represented.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trimtab.base.errors import InvalidParams
+from trimtab.base.history import History
+from trimtab.base.outcomes import TrialState
+from trimtab.base.records import FrozenTrial, Params
+from trimtab.space import Space
+
+__all__ = ["Evidence", "encode_valid", "gather", "subset", "told_numbers"]
+
+Array = NDArray[np.float64]
+Numbers = NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Arrays over trials, in the order of their numbers.
+
+    Arguments:
+        raw: raw coordinates, shape (n, d), nan where inactive.
+        losses: lower is better; nan where the trial counts as bad; shape (n,).
+        stderr: standard errors of the losses, 0 where none is known, shape (n,).
+    """
+
+    raw: Array
+    losses: Array
+    stderr: Array
+
+    @property
+    def good(self) -> NDArray[np.bool_]:
+        """Which trials tell a loss, shape (n,)."""
+        return np.isfinite(self.losses)
+
+
+def told_numbers(history: History[Space]) -> Numbers:
+    """Numbers of the trials that ended in any way, ascending."""
+    return history.numbers(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+
+
+def subset(history: History[Space], numbers: Numbers, limit: int) -> Numbers:
+    """At most `limit` of the given trials, ascending; see the module."""
+    if len(numbers) <= limit:
+        return numbers
+    losses = history.minimized[numbers, 0]
+    complete = history.states[numbers] == TrialState.COMPLETE
+    order = np.lexsort((numbers, np.where(complete & np.isfinite(losses), losses, np.inf)))
+    best, recent = order[: limit // 2], np.arange(len(numbers) - limit // 4, len(numbers))
+    chosen = np.union1d(best, recent)
+    rest = np.setdiff1d(np.arange(len(numbers)), chosen, assume_unique=True)
+    spread = rest[np.linspace(0, len(rest) - 1, limit - len(chosen)).round().astype(np.intp)]
+    return np.asarray(numbers[np.union1d(chosen, spread)])
+
+
+def gather(history: History[Space], numbers: Numbers) -> Evidence:
+    """The evidence of the given trials, fewer where some tell nothing or lie outside the space.
+
+    Reads the first objective. Decodes the given trials and no others.
+    """
+    minimized = history.minimized[:, 0]
+    finished = minimized[history.complete]
+    finished = finished[np.isfinite(finished)]
+    median = float(np.quantile(finished, 0.5, method="lower")) if finished.size else np.nan
+    rows: list[Params] = []
+    losses, errors = [], []
+    for number in numbers.tolist():
+        trial = history.trial(number)
+        if trial.params is None or (trial.reason is not None and trial.reason.retriable):
+            continue
+        rows.append(trial.params)
+        losses.append(_loss(trial, float(minimized[number]), median))
+        errors.append(_stderr(trial, history.objectives[0].name))
+    raw, valid = encode_valid(history.space, rows)
+    return Evidence(raw, np.array(losses, dtype=np.float64)[valid], np.array(errors, dtype=np.float64)[valid])
+
+
+def _loss(trial: FrozenTrial, loss: float, median: float) -> float:
+    """What a finished trial counts as; nan for bad."""
+    if trial.observation is not None and not trial.observation.feasible:
+        return np.nan
+    if trial.state is TrialState.PRUNED:
+        return max(loss, median) if np.isfinite(loss) else median
+    return loss if trial.state is TrialState.COMPLETE and np.isfinite(loss) else np.nan
+
+
+def _stderr(trial: FrozenTrial, objective: str) -> float:
+    """The standard error that was told; 0 where none was, or none that can be used."""
+    told = trial.observation.stderr if trial.observation is not None else None
+    error = 0.0 if told is None else told.get(objective, 0.0)
+    return error if np.isfinite(error) else 0.0
+
+
+def encode_valid(space: Space, rows: Sequence[Params]) -> tuple[Array, NDArray[np.bool_]]:
+    """Raw coordinates (m, d) of the rows that lie in the space, and which of the n rows these are, shape (n,).
+
+    Trials from before a migration, added from elsewhere or enqueued in part may lie outside; halving finds
+    a few of them among many without giving up the fast way of encoding the rest.
+    """
+    try:
+        return space.encode_many(rows), np.ones(len(rows), dtype=np.bool_)
+    except InvalidParams:
+        if len(rows) == 1:
+            return np.empty((0, len(space))), np.zeros(1, dtype=np.bool_)
+        half = len(rows) // 2
+        parts = [encode_valid(space, rows[:half]), encode_valid(space, rows[half:])]
+        return np.concatenate([raw for raw, _ in parts]), np.concatenate([valid for _, valid in parts])

@@ -1,0 +1,24 @@
+"""Gaussian processes: Matern-5/2 with ARD over mixed and conditional spaces, warped outputs, MAP fits."""
+
+from trimtab.surrogates.gp.cholesky import NotPositiveDefinite
+from trimtab.surrogates.gp.embedding import Embedding
+from trimtab.surrogates.gp.model import Model, Settings, build, fingerprint, fit_settings
+from trimtab.surrogates.gp.regression import Data, Hyperparameters, Posterior, condition, fit
+from trimtab.surrogates.gp.warping import Warp, fit_warp
+
+__all__ = [
+    "Data",
+    "Embedding",
+    "Hyperparameters",
+    "Model",
+    "NotPositiveDefinite",
+    "Posterior",
+    "Settings",
+    "Warp",
+    "build",
+    "condition",
+    "fingerprint",
+    "fit",
+    "fit_settings",
+    "fit_warp",
+]

@@ -1,0 +1,263 @@
+"""Gaussian-process regression: hyperparameters by maximum a posteriori, and the posterior they give.
+
+    y = m + f(z) + e,   f ~ GP(0, Matern-5/2 with ARD length-scales l),   e_i ~ N(0, v + known_i)
+
+The constant mean m is replaced by its generalised least squares estimate at every hyperparameter, and
+(log l, log v) maximise log p(y | l, v) + log p(l) + log p(v) with the priors of
+`trimtab.surrogates.gp.priors`, by L-BFGS-B from a fixed start, with the analytic gradient
+
+    d log p(y) / d t = 1/2 tr((a a^T - K^-1) dK/dt),   a = K^-1 (y - m)
+
+The trace over a length-scale needs no (n, n, d) array: with B the elementwise product of a a^T - K^-1
+and the kernel's slope by the squared distance, and b the row sums of B,
+
+    sum_ij B_ij (z_i - z_j)^2 = 2 sum_i b_i z_i^2 - 2 z^T B z
+
+Source: C. E. Rasmussen and C. K. I. Williams, "Gaussian Processes for Machine Learning", MIT Press,
+2006, algorithm 2.1 and equation 5.9.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from trimtab.surrogates.gp.cholesky import (
+    NotPositiveDefinite,
+    append,
+    factor,
+    inverse_of,
+    solve,
+    solve_lower,
+    solve_upper,
+)
+from trimtab.surrogates.gp.kernels import matern52, matern52_and_slope, squared_distances
+from trimtab.surrogates.gp.priors import length_scale_prior, noise_prior
+
+__all__ = ["Data", "Hyperparameters", "Posterior", "condition", "fit", "objective"]
+
+Array = NDArray[np.float64]
+
+LENGTH_SCALES = (0.01, 1e4)
+NOISE = (1e-6, 1.0)
+_LARGE = 1e25
+"""Value of the fit's objective where the covariance has no factor: finite, so that a line search backs off."""
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """What a regression is conditioned on.
+
+    Arguments:
+        features: shape (n, f), from `Embedding.features`.
+        values: standardised, lower is better, shape (n,).
+        known: known noise variances on top of the learned one, >= 0, shape (n,).
+        groups: which length-scale each feature has, shape (f,), integers below `columns`.
+        columns: number of length-scales.
+    """
+
+    features: Array
+    values: Array
+    known: Array
+    groups: NDArray[np.intp]
+    columns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hyperparameters:
+    """Length-scales, shape (columns,), in unit coordinates, and the variance of the noise."""
+
+    length_scales: Array
+    noise: float
+
+    @classmethod
+    def start(cls, columns: int) -> Hyperparameters:
+        """Where every fit begins: the modes of the priors."""
+        scale = math.exp(length_scale_prior(columns).log_mode)
+        return cls(np.full(columns, scale), math.exp(noise_prior().log_mode))
+
+    @property
+    def logs(self) -> Array:
+        """(log l_1 .. log l_d, log v), shape (columns + 1,)."""
+        logs: Array = np.log(np.append(self.length_scales, self.noise))
+        return logs
+
+    @classmethod
+    def from_logs(cls, logs: Array) -> Hyperparameters:
+        """Inverse of `logs`."""
+        return cls(np.exp(logs[:-1]), math.exp(logs[-1]))
+
+
+def _with_noise(kernel: Array, noise: Array) -> Array:
+    """The kernel matrix plus the noise variances on its diagonal, in place."""
+    kernel.flat[:: kernel.shape[0] + 1] += noise
+    return kernel
+
+
+def objective(logs: Array, data: Data) -> tuple[float, Array]:
+    """Negative log posterior density of the hyperparameters up to a constant, and its gradient.
+
+    Arguments:
+        logs: `Hyperparameters.logs`, shape (columns + 1,).
+        data: what to fit.
+    """
+    scales, noise = np.exp(logs[:-1]), math.exp(logs[-1])
+    scaled = data.features / scales[data.groups]
+    kernel, slope = matern52_and_slope(squared_distances(scaled))
+    try:
+        lower, _ = factor(_with_noise(kernel, noise + data.known))
+    except NotPositiveDefinite:
+        return _LARGE, np.zeros_like(logs)
+    inverse = inverse_of(lower)
+    weights = inverse.sum(axis=1)
+    mean = float(weights @ data.values) / float(weights.sum())
+    residual = data.values - mean
+    alpha = inverse @ residual
+    value = 0.5 * float(residual @ alpha) + float(np.log(np.diagonal(lower)).sum())
+    inner = np.outer(alpha, alpha)
+    inner -= inverse
+    noise_slope = -0.5 * noise * float(np.trace(inner))
+    inner *= slope
+    per_feature = inner.sum(axis=1) @ (scaled * scaled) - np.einsum("if,if->f", scaled, inner @ scaled)
+    # d r^2 / d log l = -2 (z - z')^2 / l^2; the two halves of the double sum cancel the 1/2 of the trace.
+    scale_slopes = 2.0 * np.bincount(data.groups, per_feature, minlength=data.columns)
+    prior, prior_slopes = length_scale_prior(data.columns).log_density(logs[:-1])
+    noise_log_prior, noise_prior_slope = noise_prior().log_density(logs[-1:])
+    gradient = np.append(scale_slopes - prior_slopes, noise_slope - noise_prior_slope[0])
+    return value - prior - noise_log_prior, gradient
+
+
+def fit(data: Data, iterations: int = 60) -> Hyperparameters:
+    """The hyperparameters of highest posterior density that L-BFGS-B finds from the fixed start."""
+    start = Hyperparameters.start(data.columns)
+    low, high = np.log(LENGTH_SCALES)
+    bounds = [(low, high)] * data.columns + [tuple(np.log(NOISE))]
+    found = minimize(
+        objective,
+        np.clip(start.logs, *np.transpose(bounds)),
+        args=(data,),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=bounds,
+        options={"maxiter": iterations, "ftol": 1e-6, "gtol": 1e-3},
+    )
+    return Hyperparameters.from_logs(found.x) if np.isfinite(found.x).all() else start
+
+
+@dataclass(frozen=True, slots=True)
+class Posterior:
+    """The distribution of f at any point, given data and hyperparameters.
+
+    Arguments:
+        features, groups: as in `Data`.
+        values: what it was conditioned on, shape (n,).
+        hyperparameters: length-scales and noise.
+        mean: the constant m.
+        lower: Cholesky factor of the covariance of the values, shape (n, n).
+        alpha: K^-1 (y - m), shape (n,).
+        known: known noise variances, shape (n,).
+    """
+
+    features: Array
+    groups: NDArray[np.intp]
+    values: Array
+    known: Array
+    hyperparameters: Hyperparameters
+    mean: float
+    lower: Array
+    alpha: Array
+
+    @property
+    def scales(self) -> Array:
+        """The length-scale of each feature, shape (f,)."""
+        return self.hyperparameters.length_scales[self.groups]
+
+    @property
+    def fitted(self) -> Array:
+        """Mean of f at the points it was conditioned on, shape (n,): y - N a, with N the noise variances.
+
+        Follows from K a = y - m, since the covariance of f is K - N there.
+        """
+        return self.values - (self.hyperparameters.noise + self.known) * self.alpha
+
+    def predict(self, features: Array) -> tuple[Array, Array]:
+        """Mean and variance of f at rows of features, (m, f) -> (m,), (m,)."""
+        scales = self.scales
+        cross = matern52(squared_distances(features / scales, self.features / scales))
+        half = solve_lower(self.lower, cross.T)
+        return self.mean + cross @ self.alpha, _variance(half)
+
+    def predict_with_gradient(self, features: Array) -> tuple[Array, Array, Array, Array]:
+        """Mean, variance and their derivatives by the features: (m,), (m,), (m, f), (m, f)."""
+        scales = self.scales
+        here, there = features / scales, self.features / scales
+        cross, slope = matern52_and_slope(squared_distances(here, there))
+        half = solve_lower(self.lower, cross.T)
+        full = solve_upper(self.lower, half).T
+        by_mean = _chain(slope * self.alpha, here, there) / scales
+        by_variance = _chain(slope * full, here, there) * (-2.0 / scales)
+        return self.mean + cross @ self.alpha, _variance(half), by_mean, by_variance
+
+    def believing(self, features: Array) -> Posterior:
+        """The posterior after observing its own mean at k more points (the kriging believer).
+
+        The mean stays what it was everywhere; the variance shrinks around the points.
+
+        Raises:
+            NotPositiveDefinite: the points cannot be told from those that are there.
+        """
+        scales, noise = self.scales, self.hyperparameters.noise
+        here, there = features / scales, self.features / scales
+        cross = matern52(squared_distances(there, here))
+        corner = _with_noise(matern52(squared_distances(here)), np.full(len(features), noise))
+        lower = append(self.lower, cross, corner)
+        return Posterior(
+            features=np.vstack([self.features, features]),
+            groups=self.groups,
+            values=np.append(self.values, self.mean + cross.T @ self.alpha),
+            known=np.append(self.known, np.zeros(len(features))),
+            hyperparameters=self.hyperparameters,
+            mean=self.mean,
+            lower=lower,
+            # Observing exactly what was expected moves nothing, so the new weights are zero.
+            alpha=np.append(self.alpha, np.zeros(len(features))),
+        )
+
+
+def _variance(half: Array) -> Array:
+    """1 - |L^-1 k|^2 for each column, kept positive against rounding."""
+    variance: Array = np.maximum(1.0 - np.einsum("ij,ij->j", half, half), 1e-14)
+    return variance
+
+
+def _chain(weights: Array, here: Array, there: Array) -> Array:
+    """sum_i w_mi d r^2(here_m, there_i) / d here_m = 2 (here_m sum_i w_mi - sum_i w_mi there_i), shape (m, f)."""
+    gradient: Array = 2.0 * (here * weights.sum(axis=1)[:, None] - weights @ there)
+    return gradient
+
+
+def condition(data: Data, hyperparameters: Hyperparameters) -> Posterior:
+    """The posterior under given hyperparameters.
+
+    Raises:
+        NotPositiveDefinite: the covariance has no factor even with jitter.
+    """
+    scaled = data.features / hyperparameters.length_scales[data.groups]
+    kernel = matern52(squared_distances(scaled))
+    lower, _ = factor(_with_noise(kernel, hyperparameters.noise + data.known))
+    weights = solve(lower, np.ones(len(data.values)))
+    mean = float(weights @ data.values) / float(weights.sum())
+    return Posterior(
+        features=data.features,
+        groups=data.groups,
+        values=data.values,
+        known=data.known,
+        hyperparameters=hyperparameters,
+        mean=mean,
+        lower=lower,
+        alpha=solve(lower, data.values - mean),
+    )

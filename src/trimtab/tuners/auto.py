@@ -1,0 +1,93 @@
+"""The default tuner: picks the method by what there is to work with, and says why.
+
+Looks at the space, the number of trials and what they told, anew for each ask, so a study changes its
+method as it goes. Each suggestion carries the name of the method that made it. If a method fails, the
+answer is a random draw with the reason; only a space with nothing left ends a study.
+
+| there is | it picks |
+|---|---|
+| nothing to vary yet | random |
+| several objectives | sobol, random for define-by-run |
+| more parameters than a model can tell apart | random |
+| hardly more configurations than a model would need to begin | sobol, until all are tried |
+| many trials, and none of them told a finite value | sobol, random for define-by-run |
+| anything else | gp |
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
+
+import numpy as np
+
+from trimtab.base.errors import InvalidSpace
+from trimtab.base.history import History
+from trimtab.base.info import Info
+from trimtab.base.ports import Tuner
+from trimtab.base.records import Suggestion
+from trimtab.base.refs import Reference
+from trimtab.base.seeds import Key
+from trimtab.space import Space
+from trimtab.tuners.catalogue import make_tuner
+
+__all__ = ["Auto"]
+
+MOST_COLUMNS = 1000
+"""Beyond so many parameters a Gaussian process learns nothing in the trials that it can hold."""
+
+FEW = 8
+"""A space of so few configurations is tried completely."""
+
+HOPELESS = 40
+"""After so many trials without a finite value the space is covered until one is found."""
+
+
+@dataclass(frozen=True)
+class Auto:
+    """The default tuner."""
+
+    _made: dict[str, Tuner[Space]] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    name: ClassVar[str] = "auto"
+    needs: ClassVar[Info] = Info(0)
+    refs: ClassVar[tuple[Reference, ...]] = ()
+
+    def ask(self, history: History[Space], count: int, key: Key) -> list[Suggestion]:
+        """`count` configurations by the method that fits; fewer where a small space has no more."""
+        name, reason = self.pick(history)
+        try:
+            found = self._tuner(name).ask(history, count, key)
+        except InvalidSpace:
+            # No method can draw from constraints that leave nothing; the user must hear of it.
+            raise
+        # Whatever goes wrong in a method, the study goes on with a simpler one and records why.
+        except Exception as error:  # noqa: BLE001
+            reason = f"{name} failed ({type(error).__name__}: {error})"
+            found = self._tuner("random").ask(history, count, key)
+        return [
+            replace(suggestion, why=f"{suggestion.why}; {suggestion.tuner} because {reason}") for suggestion in found
+        ]
+
+    def pick(self, history: History[Space]) -> tuple[str, str]:
+        """The name of the method for a history, and the reason in plain words."""
+        space, objectives = history.space, len(history.objectives)
+        even = "random" if space.is_traced else "sobol"
+        if not len(space):
+            return "random", "there is no parameter to vary"
+        if objectives > 1:
+            return even, f"{objectives} objectives have no single best to look for, so the space is covered evenly"
+        if len(space) > MOST_COLUMNS:
+            return "random", f"{len(space)} parameters are more than a model can tell apart"
+        if space.size is not None and space.size <= FEW and not space.is_traced:
+            return "sobol", f"there are {space.size} configurations, and all of them can be tried"
+        finite = int(np.isfinite(history.values[:, 0]).sum())
+        if len(history) >= HOPELESS and not finite:
+            return even, f"none of {len(history)} trials has told a finite value"
+        return "gp", f"one objective over {len(space)} parameter{'s' * (len(space) != 1)} is worth modelling"
+
+    def _tuner(self, name: str) -> Tuner[Space]:
+        """The method of a name, made once."""
+        if name not in self._made:
+            self._made[name] = make_tuner(name)
+        return self._made[name]

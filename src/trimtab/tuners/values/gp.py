@@ -1,0 +1,275 @@
+"""Bayesian optimisation with a Gaussian process and log expected improvement.
+
+Needs values; uses their standard errors where they are told. Works on spaces of any kind. An ask
+
+1. proposes the default configuration, if the user gave any default, and then Sobol points (or draws from
+   the users' priors where there are any) until `initial_design` trials are told or pending;
+2. fits the surrogate of `trimtab.surrogates.gp` to the history: Matern-5/2 with dimension-scaled priors on
+   the length-scales, losses warped, failures as the worst loss seen;
+3. lets it believe its own prediction at pending trials (Ginsbourger, Le Riche and Carraro 2010);
+4. maximises log expected improvement below the lowest posterior mean at a told trial, weighted by the
+   users' priors, over snapped and feasible configurations that were not tried.
+
+The answer depends on the space, the history and the key alone. The length-scales, the noise and the power
+of the warp are fitted to the first m of n told trials, m from a fixed schedule (every trial up to 40, then
+in steps of a sixteenth), always from the same start: so a fit can be remembered by the evidence that it was
+made for, and most asks only condition. Cost: O(n^3) with n bounded by `most`, the fit by `most_fitted`;
+beyond, subsets are read (see `trimtab.surrogates.evidence`), so that an ask stays bounded.
+
+Whatever fails in the surrogate, the answer is a Sobol point that says so. With several objectives too,
+since this method has one. A small finite space ends when all of it was tried.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trimtab.base.history import History
+from trimtab.base.info import Info
+from trimtab.base.records import Suggestion
+from trimtab.base.refs import Reference
+from trimtab.base.seeds import Key
+from trimtab.space import Space
+from trimtab.surrogates.acquisition import Belief, LogImprovement, Search, filled, near, spread
+from trimtab.surrogates.evidence import Evidence, encode_valid, gather, subset, told_numbers
+from trimtab.surrogates.gp import Embedding, Model, Settings, build, fingerprint, fit_settings
+from trimtab.tuners.values.initial_design import design_point
+from trimtab.tuners.values.quasi_random import SOBOL_REFS
+from trimtab.tuners.values.random_search import has_priors
+from trimtab.tuners.values.untried import is_listable, keys, left, tried
+
+__all__ = ["GP_REFS", "GaussianProcess"]
+
+Array = NDArray[np.float64]
+
+GP_REFS = (
+    Reference(
+        authors="Rasmussen, Carl Edward and Williams, Christopher K. I.",
+        title="Gaussian Processes for Machine Learning",
+        year=2006,
+        venue="MIT Press",
+        url="https://gaussianprocess.org/gpml/",
+    ),
+    Reference(
+        authors="Ament, Sebastian and Daulton, Samuel and Eriksson, David and Balandat, Maximilian and Bakshy, Eytan",
+        title="Unexpected Improvements to Expected Improvement for Bayesian Optimization",
+        year=2023,
+        venue="Advances in Neural Information Processing Systems 36",
+        arxiv="2310.20708",
+    ),
+    Reference(
+        authors="Hvarfner, Carl and Hellsten, Erik Orm and Nardi, Luigi",
+        title="Vanilla Bayesian Optimization Performs Great in High Dimensions",
+        year=2024,
+        venue="International Conference on Machine Learning, PMLR 235",
+        arxiv="2402.02229",
+    ),
+    Reference(
+        authors="Hvarfner, Carl and Stoll, Danny and Souza, Artur"
+        " and Lindauer, Marius and Hutter, Frank and Nardi, Luigi",
+        title="PiBO: Augmenting Acquisition Functions with User Beliefs for Bayesian Optimization",
+        year=2022,
+        venue="International Conference on Learning Representations",
+        arxiv="2204.11051",
+    ),
+    Reference(
+        authors="Snelson, Edward and Rasmussen, Carl Edward and Ghahramani, Zoubin",
+        title="Warped Gaussian Processes",
+        year=2003,
+        venue="Advances in Neural Information Processing Systems 16, 337-344",
+    ),
+    Reference(
+        authors="Ginsbourger, David and Le Riche, Rodolphe and Carraro, Laurent",
+        title="Kriging Is Well-Suited to Parallelize Optimization",
+        year=2010,
+        venue="Computational Intelligence in Expensive Optimization Problems, Springer, 131-162",
+    ),
+    Reference(
+        authors="Jones, Donald R. and Schonlau, Matthias and Welch, William J.",
+        title="Efficient Global Optimization of Expensive Black-Box Functions",
+        year=1998,
+        venue="Journal of Global Optimization 13, 455-492",
+    ),
+)
+
+REMEMBERED = 4
+"""Fits kept: one study needs one, a parallel or replayed one a few."""
+
+MOST_PENDING = 100
+"""Pending trials that the model believes, the most recent; duplicates are avoided among all of them."""
+
+REFIT_EACH = 40
+"""Up to so many trials the hyperparameters are fitted anew for each; then in steps of a sixteenth."""
+
+
+def scheduled(told: int) -> int:
+    """Of `told` trials, how many the hyperparameters are fitted to.
+
+    >>> [scheduled(n) for n in (7, 40, 41, 42, 200, 1000)]
+    [7, 40, 40, 42, 194, 967]
+    """
+    size = min(told, REFIT_EACH)
+    while size + size // 16 <= told and size >= REFIT_EACH:
+        size += size // 16
+    return size
+
+
+class _View:
+    """A history as one ask sees it, with what the ask itself has proposed so far.
+
+    Attributes:
+        taken: keys of all configurations told, pending or proposed.
+        pending: raw coordinates of those that have not told anything yet, shape (p, d).
+    """
+
+    def __init__(self, history: History[Space], taken: set[bytes]) -> None:
+        self.history, self.space, self.taken = history, history.space, taken
+        params = [row for row in history.params(history.pending) if row is not None]
+        self.pending, _ = encode_valid(self.space, params)
+
+    @property
+    def known(self) -> int:
+        """How many trials were told or are on their way."""
+        return len(told_numbers(self.history)) + len(self.pending)
+
+    def propose(self, raw: Array) -> None:
+        """Count a proposal (d,) as pending."""
+        self.taken.update(keys(raw[None, :]))
+        self.pending = np.concatenate([self.pending, raw[None, :]])
+
+
+@dataclass(frozen=True)
+class GaussianProcess:
+    """Bayesian optimisation with a Gaussian process.
+
+    Arguments:
+        initial_design: trials before the model is used; None for 2 d, at least 4 and at most 20.
+        candidates: points spread over the space in each search; a power of two.
+        starts: points that are refined.
+        beta: how many observations' weight a user's prior has; its exponent is beta / n.
+        most: observations that the model is conditioned on.
+        most_fitted: observations that its hyperparameters are fitted to.
+    """
+
+    initial_design: int | None = None
+    candidates: int = 1024
+    starts: int = 8
+    beta: float = 10.0
+    most: int = 1000
+    most_fitted: int = 300
+    _fits: dict[tuple[Space, bytes], Settings] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    name: ClassVar[str] = "gp"
+    needs: ClassVar[Info] = Info.VALUES
+    refs: ClassVar[tuple[Reference, ...]] = GP_REFS + SOBOL_REFS
+
+    def ask(self, history: History[Space], count: int, key: Key) -> list[Suggestion]:
+        """`count` configurations; fewer where a small space has no more that were not tried."""
+        view = _View(history, tried(history))
+        out: list[Suggestion] = []
+        for place in range(count):
+            found = self._propose(view, key.for_trial(key.trial + place))
+            if found is None:
+                break
+            raw, why = found
+            view.propose(raw)
+            out.append(Suggestion(history.space.decode(raw), self.name, why))
+        return out
+
+    def _propose(self, view: _View, key: Key) -> tuple[Array, str] | None:
+        """One raw configuration and why; None where a small space has nothing left."""
+        space, reason = view.space, ""
+        wanted = self._wanted(len(space))
+        if view.known < wanted:
+            reason = f"initial design, {view.known + 1} of {wanted}"
+        elif len(view.history.objectives) > 1:
+            reason = "in place of the Gaussian process, which has one objective"
+        else:
+            try:
+                model = self._model(view)
+                if model is not None:
+                    return self._maximise(view, model, key)
+                reason = "no trial has told a finite value yet"
+            # A surrogate may fail in ways that nobody foresaw; the study goes on, and says why.
+            except Exception as error:  # noqa: BLE001
+                reason = f"in place of the Gaussian process, which failed ({type(error).__name__}: {error})"
+        found = design_point(space, view.taken, key)
+        return None if found is None else (found[0], f"{found[1]} ({reason})")
+
+    def _wanted(self, columns: int) -> int:
+        """How many trials the initial design has."""
+        return min(max(2 * columns, 4), 20) if self.initial_design is None else self.initial_design
+
+    def _model(self, view: _View) -> Model | None:
+        """The model of what was told, believing what is pending; None where no loss is finite."""
+        history, space = view.history, view.space
+        told = told_numbers(history)
+        evidence = gather(history, subset(history, told, self.most))
+        if not evidence.good.any():
+            return None
+        embedding = Embedding(space.columns)
+        first = gather(history, subset(history, told[: scheduled(len(told))], self.most_fitted))
+        settings = self._settings(space, first if first.good.any() else evidence, embedding)
+        model = build(evidence, space.to_unit(evidence.raw), embedding, settings)
+        pending = view.pending[-MOST_PENDING:]
+        return model.believing(space.to_unit(pending)) if len(pending) else model
+
+    def _settings(self, space: Space, evidence: Evidence, embedding: Embedding) -> Settings:
+        """The settings fitted to the evidence, remembered by it."""
+        name = (space, fingerprint(evidence))
+        settings = self._fits.get(name)
+        if settings is None:
+            settings = fit_settings(evidence, space.to_unit(evidence.raw), embedding)
+            self._fits[name] = settings
+            for oldest in list(self._fits)[:-REMEMBERED]:
+                self._fits.pop(oldest, None)
+        return settings
+
+    def _maximise(self, view: _View, model: Model, key: Key) -> tuple[Array, str] | None:
+        """The untried configuration of highest weighted log expected improvement that was found."""
+        space = view.space
+        belief = Belief(space, self.beta / max(len(told_numbers(view.history)), 1)) if has_priors(space) else None
+        criterion = LogImprovement(model, model.best, belief)
+        if is_listable(space):
+            raw = left(space, view.taken)
+            if not len(raw):
+                return None
+            values = criterion.value(space.to_unit(raw))
+            place = int(values.argmax())
+        else:
+            rng = key.child("gp").generator()
+            scored = Search(space, criterion, self.starts).run(self._candidates(space, model, rng))
+            raw, values = scored.raw, scored.values
+            free = (place for place, name in enumerate(keys(raw)) if name not in view.taken)
+            place = next(free, -1)
+            if place < 0:
+                found = design_point(space, view.taken, key)
+                return None if found is None else (found[0], f"{found[1]} (all that looked better was tried)")
+        return raw[place], self._reason(view.history, model, raw[place], float(values[place]))
+
+    def _candidates(self, space: Space, model: Model, rng: np.random.Generator) -> Array:
+        """Latent points (m, d) over the space, around the best trials, and from the users' priors."""
+        parts = [
+            spread(rng, self.candidates, len(space)),
+            near(rng, filled(rng, model.incumbents), self.candidates // 16),
+        ]
+        if has_priors(space):
+            drawn = space.to_unit(space.sample_raw(rng, self.candidates // 4, prior=True))
+            parts.append(filled(rng, drawn))
+        return np.concatenate(parts)
+
+    def _reason(self, history: History[Space], model: Model, raw: Array, value: float) -> str:
+        """One line for people, in the objective's own units and sign."""
+        sign = history.objectives[0].sign
+        mean, _ = model.predict(history.space.to_unit(raw[None, :]))
+        predicted, best = (sign * model.warp.inverse(np.array([float(mean[0]), model.best]))).tolist()
+        believed = len(model.posterior.values) - model.trials
+        pending = f" and {believed} pending" if believed else ""
+        return (
+            f"log expected improvement {value:.3g}: predicted {predicted:.6g}, best {best:.6g}, "
+            f"from {model.trials} trials{pending}"
+        )

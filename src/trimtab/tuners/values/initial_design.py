@@ -1,0 +1,77 @@
+"""The first trials of a method that learns: where to look before there is anything to learn from.
+
+1. The default configuration, where the user gave any default or prior (a prior's default is its mode).
+2. Where the user gave priors, half of the points are drawn from them, as in C. Hvarfner et al., "piBO:
+   Augmenting Acquisition Functions with User Beliefs for Bayesian Optimization", ICLR 2022, arXiv
+   2204.11051, algorithm 1, where all are.
+3. The points of the study's Sobol sequence, by trial number.
+
+A configuration that was tried already is not proposed again, as long as others can be found.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trimtab.base.errors import InvalidSpace
+from trimtab.base.seeds import Key
+from trimtab.space import Space
+from trimtab.tuners.values.quasi_random import nearest, sobol_raw
+from trimtab.tuners.values.random_search import has_priors
+from trimtab.tuners.values.untried import is_listable, keys, left
+
+__all__ = ["design_point"]
+
+Array = NDArray[np.float64]
+
+ATTEMPTS = 64
+"""Draws in search of an untried configuration of a space too large to list."""
+
+
+def design_point(space: Space, taken: set[bytes], key: Key) -> tuple[Array, str] | None:
+    """Raw coordinates (d,) and what they are; None where a small space has nothing left.
+
+    Arguments:
+        space: where.
+        taken: keys of the configurations that were tried (`untried.keys`).
+        key: of the trial; its number picks the Sobol point.
+
+    Raises:
+        InvalidSpace: the constraints of the space leave nothing.
+    """
+    default = _default(space)
+    if default is not None and keys(default[None, :])[0] not in taken:
+        return default, "the default configuration"
+    raw, why = _drawn(space, key)
+    if not len(space) or keys(raw[None, :])[0] not in taken:
+        return raw, why
+    if is_listable(space):
+        free = left(space, taken)
+        if not len(free):
+            return None
+        return free[nearest(space, free, raw)], f"of {len(free)} configurations not tried yet, nearest to {why}"
+    others = space.sample_raw(key.child("design/others").generator(), ATTEMPTS)
+    fresh = [row for row, name in zip(others, keys(others), strict=True) if name not in taken]
+    return (fresh[0], f"a random draw, because {why} was tried") if fresh else (raw, f"{why}, tried before")
+
+
+def _default(space: Space) -> Array | None:
+    """The default configuration, where the user gave any part of it."""
+    if not any(c.parameter.default is not None or c.parameter.prior is not None for c in space.columns):
+        return None
+    try:
+        return space.encode(space.default_params())
+    except InvalidSpace:
+        # No configuration near the defaults keeps the constraints; other points may.
+        return None
+
+
+def _drawn(space: Space, key: Key) -> tuple[Array, str]:
+    """A draw from the priors, or the trial's Sobol point."""
+    if has_priors(space):
+        rng = key.child("design").generator()
+        if rng.random() < 0.5:
+            drawn: Array = space.sample_raw(rng, prior=True)[0]
+            return drawn, "a draw from the prior"
+    return sobol_raw(space, key), f"Sobol point {key.trial}"

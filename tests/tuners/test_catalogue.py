@@ -1,0 +1,54 @@
+"""Names of tuners: every one makes its tuner, and a wrong one says what to do."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from trimtab.base.errors import InvalidArgument, UnknownName
+from trimtab.tuners import CATALOGUE, make_tuner, references_of
+from trimtab.tuners.values.random_search import RandomSearch
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_every_name_makes_its_tuner(name: str) -> None:
+    tuner = make_tuner(name)
+    assert tuner.name == name
+    assert make_tuner(tuner) is tuner
+    assert make_tuner(name) is not tuner
+    assert list(references_of(name)) == list(tuner.refs)
+
+
+def test_an_unknown_name_is_told_with_the_nearest_one() -> None:
+    with pytest.raises(UnknownName) as told:
+        make_tuner("sobel")
+    assert str(told.value) == (
+        "there is no tuner of this name; got 'sobel'; allowed: auto, gp, grid, random, sobol. Next: write 'sobol'."
+    )
+    with pytest.raises(UnknownName, match=r"allowed: auto, gp, grid, random, sobol\.$"):
+        make_tuner("quantum")
+
+
+def test_a_class_is_not_a_tuner_yet() -> None:
+    with pytest.raises(InvalidArgument, match="Next: call the class to make a tuner of it"):
+        make_tuner(RandomSearch)  # type: ignore[arg-type]
+
+
+def test_something_else_is_refused() -> None:
+    with pytest.raises(InvalidArgument, match="tuner must be a name or a tuner; got 3; allowed: one of"):
+        make_tuner(3)  # type: ignore[arg-type]
+
+
+def test_names_that_no_tuner_has_have_no_references() -> None:
+    assert references_of("enqueued") == ()
+
+
+@pytest.mark.parametrize("name", ["random", "grid", "auto"])
+def test_light_tuners_load_nothing_heavy(name: str) -> None:
+    code = (
+        f"import sys; from trimtab.tuners import make_tuner; make_tuner({name!r});"
+        "sys.exit('scipy' in sys.modules or 'sklearn' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

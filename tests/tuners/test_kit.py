@@ -1,0 +1,40 @@
+"""Every tuner of the catalogue passes the conformance kit."""
+
+from __future__ import annotations
+
+from trimtab.base.ports import Tuner
+from trimtab.space import Space
+from trimtab.testing.tuner_kit import TunerKit
+from trimtab.tuners import CATALOGUE, make_tuner
+
+
+class TestRandom(TunerKit):
+    def make_tuner(self) -> Tuner[Space]:
+        return make_tuner("random")
+
+
+class TestSobol(TunerKit):
+    def make_tuner(self) -> Tuner[Space]:
+        return make_tuner("sobol")
+
+
+class TestGrid(TunerKit):
+    endless = seeded = False
+
+    def make_tuner(self) -> Tuner[Space]:
+        return make_tuner("grid")
+
+
+class TestGaussianProcess(TunerKit):
+    def make_tuner(self) -> Tuner[Space]:
+        return make_tuner("gp")
+
+
+class TestAuto(TunerKit):
+    def make_tuner(self) -> Tuner[Space]:
+        return make_tuner("auto")
+
+
+def test_no_tuner_is_left_out() -> None:
+    tested = {kit().make_tuner().name for kit in TunerKit.__subclasses__()}
+    assert tested == set(CATALOGUE)
