@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,13 +10,12 @@ from typing import Any
 from trimtab.base.errors import InvalidArgument, StudyExists, UnknownName, check_count, message
 from trimtab.base.events import StudyCreated
 from trimtab.base.history import History
-from trimtab.base.lazy import load
-from trimtab.base.ports import Executor, Pruner, Storage, Tuner
+from trimtab.base.ports import Pruner, Storage, Tuner
 from trimtab.base.records import DEFAULT_OBJECTIVE, Direction, Objective, Selection, StudyRecord, check_name
 from trimtab.base.refs import Reference
 from trimtab.base.seeds import draw_seed
 from trimtab.executors import make_executor
-from trimtab.space import Float, Space, check_same
+from trimtab.space import Space, check_same
 from trimtab.storage import open_storage
 from trimtab.study import Study, Wiring
 from trimtab.study.task import ObjectiveFunction
@@ -61,6 +61,7 @@ def create_study(
         StorageError: the storage cannot be opened.
         InvalidArgument: an argument is out of its range.
 
+    >>> from trimtab.space import Float
     >>> study = create_study(space=Space(x=Float(-1.0, 1.0)), seed=0)
     >>> study.optimize(lambda trial: trial.params["x"] ** 2, n_trials=20)
     >>> study.best_value < 0.1
@@ -87,7 +88,7 @@ def create_study(
     except StudyExists:
         if not load_if_exists:
             raise
-        _check_same_study(opened.snapshot(name).study, objectives, space)
+        space = _same_study(opened.snapshot(name).study, objectives, space)
     return Study(name, opened, _WIRING, space=space, tuner=made, pruner=pruner, lease=lease)
 
 
@@ -119,7 +120,7 @@ def load_study(
     name = _only_study(opened) if study_name is None else study_name
     if space is not None:
         record = opened.snapshot(name).study
-        _check_same_study(record, record.objectives, space)
+        space = _same_study(record, record.objectives, space)
     return Study(name, opened, _WIRING, space=space, tuner=tuner, pruner=pruner, lease=lease)
 
 
@@ -163,8 +164,13 @@ def _objectives(direction: Direction | None, directions: Directions | None) -> t
     return tuple(Objective(f"value{place}", way) for place, way in enumerate(directions))
 
 
-def _check_same_study(record: StudyRecord, objectives: tuple[Objective, ...], space: Space | None) -> None:
-    """Refuse to go on with a study under another description than its own."""
+def _same_study(record: StudyRecord, objectives: tuple[Objective, ...], space: Space | None) -> Space | None:
+    """The space to go on with: the stored one, its predicates taken from the code.
+
+    Raises:
+        InvalidArgument: the study has other objectives.
+        SpaceMismatch: it has another space.
+    """
     if record.objectives != objectives:
         raise InvalidArgument(
             message(
@@ -175,8 +181,8 @@ def _check_same_study(record: StudyRecord, objectives: tuple[Objective, ...], sp
             )
         )
     if space is None:
-        return
-    check_same(None if record.space is None else Space.from_json(record.space), space)
+        return None
+    return check_same(None if record.space is None else Space.from_json(record.space), space)
 
 
 def _only_study(storage: Storage) -> str:
@@ -202,15 +208,25 @@ def _pick(names: Sequence[str]) -> str:
 
 
 def _frame(history: History[Space]) -> Any:
-    return load("trimtab.report.frame:trials_dataframe")(history)  # type: ignore[operator]
+    from trimtab.report import trials_dataframe
+
+    return trials_dataframe(history)
 
 
-def _report(history: History[Space], selection: Selection | None, references: Sequence[Reference]) -> str:
-    return load("trimtab.report.html:report_html")(history, selection, references)  # type: ignore[operator,no-any-return]
+def _report(
+    history: History[Space],
+    selection: Selection | None,
+    references: Sequence[Reference],
+    path: str | os.PathLike[str] | None,
+) -> str:
+    from trimtab.report import report_html, write_report
+
+    given = any(column.parameter.default is not None for column in history.space.columns)
+    default = history.space.default_params() if given else None
+    page = report_html(history, selection, references, default_params=default)
+    if path is not None:
+        write_report(path, page)
+    return page
 
 
-def _executor(name: str | Executor, slots: int) -> Executor:
-    return make_executor(name, slots)
-
-
-_WIRING = Wiring(tuner=make_tuner, executor=_executor, references=references_of, frame=_frame, report=_report)
+_WIRING = Wiring(tuner=make_tuner, executor=make_executor, references=references_of, frame=_frame, report=_report)

@@ -616,12 +616,12 @@ class Selection:
 
     def __str__(self) -> str:
         """A few plain lines for people."""
-        span = "no interval (nothing was told about noise)"
+        ties = len(self.tie_set) - 1
+        span, others = "no interval", "nothing was told about noise, so nothing about ties"
         if self.interval is not None:
             low, high, level = self.interval.low, self.interval.high, self.interval.level
             span = f"{level:.0%} interval {low:.6g} to {high:.6g}"
-        ties = len(self.tie_set) - 1
-        others = f"not told apart from {ties} other trial{'s' * (ties != 1)}" if ties else "alone at the top"
+            others = f"not told apart from {ties} other trial{'s' * (ties != 1)}" if ties else "alone at the top"
         lines = [
             f"trial {self.trial}: {self.objective.name} {self.estimate:.6g}, {span}",
             f"  observed {self.observed:.6g}; {others}",

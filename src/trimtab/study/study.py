@@ -70,14 +70,14 @@ class Wiring:
         executor: an executor by name and number of slots, or the executor itself.
         references: the sources of a tuner by the name that suggestions carry.
         frame: a history as a pandas DataFrame.
-        report: a history, its selection and its sources as a page of HTML.
+        report: a history, its selection and its sources as a page of HTML, written to a file where one is named.
     """
 
     tuner: Callable[[str | Tuner[Space]], Tuner[Space]]
     executor: Callable[[str | Executor, int], Executor]
     references: Callable[[str], Sequence[Reference]]
     frame: Callable[[History[Space]], Any]
-    report: Callable[[History[Space], Selection | None, Sequence[Reference]], str]
+    report: Callable[[History[Space], Selection | None, Sequence[Reference], str | os.PathLike[str] | None], str]
 
 
 class Study:
@@ -198,15 +198,27 @@ class Study:
         history = self._view.refresh()
         return [history.trial(int(number)) for number in observed_pareto(history)]
 
-    def select(self, *, objective: str | None = None, method: str = "auto", level: float = 0.95) -> Selection:
+    def select(
+        self,
+        *,
+        objective: str | None = None,
+        method: str = "auto",
+        level: float = 0.95,
+        default: int | None = None,
+    ) -> Selection:
         """The honest best: which trial to take, what to expect of it, and what cannot be told from it.
 
         Arguments:
             objective: which one, where there are several.
             method: "auto" chooses by what the observations carry; see `trimtab.trust.select`.
             level: of the interval and the tie set, such as 0.95.
+            default: number of the trial that ran the default configuration; a caveat then compares with it.
+
+        Raises:
+            UnknownName: no trial is complete and feasible, or no such objective or method.
+            InvalidArgument: the observations do not carry what the method needs, or a level outside (0, 1).
         """
-        return select(self._view.refresh(), objective=objective, method=method, level=level)
+        return select(self._view.refresh(), objective=objective, method=method, level=level, default=default)
 
     def output(self, number: int) -> str:
         """The last part of what a trial printed, where its executor kept it."""
@@ -226,14 +238,14 @@ class Study:
         return list(dict.fromkeys(found))
 
     def report(self, path: str | os.PathLike[str] | None = None) -> str:
-        """The study as one self-contained page of HTML; written to `path` where one is given."""
+        """The study as one self-contained page of HTML; written to `path` where one is given.
+
+        Raises:
+            StorageError: the file cannot be written.
+        """
         history = self.history
         one = len(history.objectives) == 1 and observed_best(history) is not None
-        page = self._wiring.report(history, self.select() if one else None, self.citations())
-        if path is not None:
-            with open(path, "w", encoding="utf-8") as file:
-                file.write(page)
-        return page
+        return self._wiring.report(history, self.select() if one else None, self.citations(), path)
 
     # Running
 
