@@ -205,9 +205,9 @@ def test_intervals_and_selections_check_themselves():
         "  method: replicates\n"
         "  note: one task only"
     )
-    alone = str(Selection(**{**parts, "interval": None, "tie_set": (3,)}))
-    assert "no interval (nothing was told about noise)" in alone
-    assert "alone at the top" in alone
+    assert "observed 0.45; alone at the top" in str(Selection(**{**parts, "tie_set": (3,)}))
+    silent = str(Selection(**{**parts, "interval": None, "tie_set": (3,)}))
+    assert "no interval\n  observed 0.45; nothing was told about noise, so nothing about ties" in silent
     for change in ({"caveats": ()}, {"method": ""}, {"tie_set": (5,)}):
         with pytest.raises(ValueError, match="a Selection needs a method, caveats and its trial in the tie set"):
             Selection(**{**parts, **change})

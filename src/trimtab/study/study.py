@@ -215,8 +215,9 @@ class Study:
             default: number of the trial that ran the default configuration; a caveat then compares with it.
 
         Raises:
-            UnknownName: no trial is complete and feasible, or no such objective or method.
-            InvalidArgument: the observations do not carry what the method needs, or a level outside (0, 1).
+            UnknownName: no trial is complete and feasible.
+            InvalidArgument: an unknown objective or method, a level outside (0, 1), or a method that the
+                observations carry nothing for.
         """
         return select(self._view.refresh(), objective=objective, method=method, level=level, default=default)
 
