@@ -1,1 +1,75 @@
-"""Tunes the settings of anything one can train, and says what can be trusted."""
+"""Tunes the settings of anything one can train: uses everything a run can tell, and says what can be trusted.
+
+>>> import trimtab as tt
+>>> space = tt.Space(lr=tt.Float(1e-5, 1e-1, log=True), layers=tt.Int(1, 8))
+>>> study = tt.create_study(space=space, direction="minimize", seed=0)
+>>> study.optimize(lambda trial: (trial.params["layers"] - 3) ** 2 + trial.params["lr"], n_trials=12)
+>>> study.best_params["layers"]
+3
+"""
+
+from trimtab.api import create_study, load_study, tune
+from trimtab.base.errors import (
+    Conflict,
+    ExecutorError,
+    Exhausted,
+    InvalidArgument,
+    InvalidObservation,
+    InvalidParams,
+    InvalidSpace,
+    MissingExtra,
+    SpaceMismatch,
+    StorageError,
+    StudyExists,
+    TrialError,
+    TrialPruned,
+    TrimtabError,
+    UnknownName,
+)
+from trimtab.base.outcomes import Decision, EndReason, TrialState, Verdict
+from trimtab.base.records import FrozenTrial, Interval, Objective, Observation, Selection
+from trimtab.space import Bool, Categorical, Choice, Constant, Float, Int, Ordinal, Space
+from trimtab.study import Study, Trial
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Bool",
+    "Categorical",
+    "Choice",
+    "Conflict",
+    "Constant",
+    "Decision",
+    "EndReason",
+    "ExecutorError",
+    "Exhausted",
+    "Float",
+    "FrozenTrial",
+    "Int",
+    "Interval",
+    "InvalidArgument",
+    "InvalidObservation",
+    "InvalidParams",
+    "InvalidSpace",
+    "MissingExtra",
+    "Objective",
+    "Observation",
+    "Ordinal",
+    "Selection",
+    "Space",
+    "SpaceMismatch",
+    "StorageError",
+    "Study",
+    "StudyExists",
+    "Trial",
+    "TrialError",
+    "TrialPruned",
+    "TrialState",
+    "TrimtabError",
+    "UnknownName",
+    "Verdict",
+    "__version__",
+    "create_study",
+    "load_study",
+    "tune",
+]
