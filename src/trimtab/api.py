@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -67,7 +66,7 @@ def create_study(
     >>> study.best_value < 0.1
     True
     """
-    name = f"study-{secrets.token_hex(4)}" if study_name is None else check_name(study_name, "study_name")
+    name = f"study-{os.urandom(4).hex()}" if study_name is None else check_name(study_name, "study_name")
     objectives = _objectives(direction, directions)
     if space is not None and not isinstance(space, Space):
         raise InvalidArgument(message("space must be a trimtab.Space", got=space, do="write trimtab.Space(lr=...)"))

@@ -56,7 +56,9 @@ def test_workers_that_cannot_start_are_an_error(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setattr(worker_process, "_interpreter", lambda: [sys.executable, "-c", program])
     with ProcessExecutor(1) as executor:
         executor.submit(job(0, quadratic, {"x": 0}))
-        with pytest.raises(ExecutorError, match=f"(?s)worker processes cannot be started: .*{text}.* Next: see whether"):
+        with pytest.raises(
+            ExecutorError, match=f"(?s)worker processes cannot be started: .*{text}.* Next: see whether"
+        ):
             finish(executor, 1)
 
 

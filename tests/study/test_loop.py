@@ -221,5 +221,5 @@ def test_nothing_to_start_is_asked_again_once_lost_trials_were_requeued() -> Non
 
 
 def test_a_final_nothing_finishes_with_its_reason() -> None:
-    state, commands = step(LoopState(slots=1), NothingToStart("every configuration was tried", final=True))
+    _, commands = step(LoopState(slots=1), NothingToStart("every configuration was tried", final=True))
     assert commands == (Finish("every configuration was tried"),)

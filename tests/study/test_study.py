@@ -324,7 +324,7 @@ def test_define_by_run_with_ask_and_tell_and_changed_declarations() -> None:
     with pytest.raises(tt.InvalidSpace, match="asked for 'x' twice"):
         trial.suggest_float("x", 0.0, 2.0)
     assert study.tell(trial, 0.5).params == trial.params
-    with pytest.raises(tt.InvalidSpace, match="declared parameter 'x' as .*, but in earlier trials it was"):
+    with pytest.raises(tt.InvalidSpace, match=r"declared parameter 'x' as .*, but in earlier trials it was"):
         study.optimize(lambda other: other.suggest_float("x", 0.0, 9.0), n_trials=1)
 
 
@@ -417,7 +417,7 @@ def test_bad_arguments_of_optimize(options: dict[str, object], text: str) -> Non
 
 
 def test_the_objective_must_be_a_function() -> None:
-    with pytest.raises(tt.InvalidArgument, match="the objective must be a function of a trial; got 0.3"):
+    with pytest.raises(tt.InvalidArgument, match=r"the objective must be a function of a trial; got 0.3"):
         make().optimize(0.3, n_trials=1)  # type: ignore[arg-type]
 
 

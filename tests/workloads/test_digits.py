@@ -109,7 +109,7 @@ def test_a_trial_that_is_given_up_stops_at_once(short: int) -> None:
 
 
 def test_a_training_that_diverges_is_told_as_such(short: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    hopeless = params(solver="sgd", learning_rate=0.1, layers=3, activation="relu", scaling="none")
+    hopeless = params(solver="sgd", learning_rate=0.05, layers=3, activation="relu", scaling="none")
     monkeypatch.setattr(digits, "_scaler", lambda name, train: lambda images: images * 1e80)
     trial = Trial(hopeless)
     assert math.isnan(digits.objective(trial).values["error"])

@@ -19,7 +19,6 @@ import os
 import time
 import traceback
 from dataclasses import replace
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -32,8 +31,8 @@ from trimtab.executors.context import Notes, RunContext
 __all__ = ["cancelled", "failed", "run_job"]
 
 _LONGEST_TEXT = 20_000
-_PACKAGE = Path(__file__).parent.parent
-_MACHINERY = tuple(f"{_PACKAGE / room}{os.sep}" for room in ("executors", "study"))
+_PACKAGE = os.path.dirname(os.path.dirname(__file__))
+_MACHINERY = tuple(os.path.join(_PACKAGE, room, "") for room in ("executors", "study"))
 
 
 def run_job(task: Task[Any], params: Params, context: RunContext) -> Outcome:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NoReturn, Protocol
@@ -160,6 +159,8 @@ def unknown_name(name: object, names: Iterable[str]) -> str:
     known = sorted(names)
     near: list[str] = []
     if isinstance(name, str) and len(name) < 200:
+        import difflib
+
         near = difflib.get_close_matches(name, [n for n in known if len(n) < 200], n=3, cutoff=0.6)
     shown = ", ".join(shorten(n, 40) for n in known[:8]) + (" ..." if len(known) > 8 else "")
     return message(

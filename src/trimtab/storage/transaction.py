@@ -7,7 +7,7 @@ made of a dozen statements.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, TypeAlias, final
 
 from sqlalchemy import ClauseElement, Dialect
@@ -25,6 +25,8 @@ class _Cursor(Protocol):
     def executemany(self, text: str, values: Any, /) -> Any: ...
 
     def fetchall(self) -> list[Any]: ...
+
+    def __iter__(self) -> Iterator[Any]: ...
 
 
 class _Compiled(NamedTuple):
@@ -75,6 +77,12 @@ class Transaction:
         text, lay_out = self._compiler(statement)
         self._cursor.execute(text, lay_out(values))
         return self._cursor.fetchall()
+
+    def stream(self, statement: ClauseElement, **values: Any) -> Iterator[tuple[Any, ...]]:
+        """The rows of a query one by one, for a query of many; to be used up before the next statement."""
+        text, lay_out = self._compiler(statement)
+        self._cursor.execute(text, lay_out(values))
+        return iter(self._cursor)
 
     def run(self, statement: ClauseElement, values: Values | None = None) -> None:
         """Run a statement that gives no rows."""

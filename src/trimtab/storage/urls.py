@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import PurePath
 
 from trimtab.base.clock import Clock
 from trimtab.base.errors import InvalidArgument, UnknownName, message
@@ -44,7 +43,7 @@ def _from_text(url: str, clock: Clock | None) -> Storage:
     """The storage of a URL or of a plain path."""
     scheme, colon, rest = url.partition("://")
     if not colon:
-        if PurePath(url).suffix in _FILE_ENDINGS:
+        if os.path.splitext(url)[1] in _FILE_ENDINGS:
             return _sqlite(url, clock)
         raise InvalidArgument(message("this is not a storage URL", got=url, allowed=_FORMS))
     if scheme == "sqlite":

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import functools
 import os
-import socket
-from pathlib import Path
 
 __all__ = ["is_dead", "worker_name"]
 
@@ -18,9 +16,10 @@ __all__ = ["is_dead", "worker_name"]
 @functools.cache
 def _machine() -> str:
     """The machine, its boot and the process namespace: within one of these, process numbers can be compared."""
-    parts = [socket.gethostname().replace("/", "-")]
+    parts = [os.uname().nodename.replace("/", "-")]
     try:
-        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()[:8])
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            parts.append(file.read(8))
         parts.append(os.readlink("/proc/self/ns/pid").removeprefix("pid:").strip("[]"))
     except OSError:
         pass  # no /proc on this system: the host name has to do
@@ -30,7 +29,8 @@ def _machine() -> str:
 def _started(pid: int) -> str | None:
     """When a process started, in ticks since boot; "" where the system does not tell, None where it is gone."""
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+            stat = file.read()
     except OSError:
         return _started_elsewhere(pid)
     # The second field is the program's name in parentheses and may hold anything, so split after it.

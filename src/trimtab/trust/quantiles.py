@@ -6,24 +6,24 @@ loaded where one of them is first asked for, so that importing this room stays l
 
 from __future__ import annotations
 
-from statistics import NormalDist
+import math
 
 import numpy as np
 from numpy.typing import NDArray
 
 __all__ = ["beta_quantile", "chi_quantiles", "normal_cdf", "normal_quantile", "normal_tail", "student_quantile"]
 
-_NORMAL = NormalDist()
-
 
 def normal_quantile(tail: float) -> float:
     """The point that a standard normal exceeds with probability `tail`, 0 < tail < 1."""
-    return -_NORMAL.inv_cdf(tail)
+    from statistics import NormalDist
+
+    return -NormalDist().inv_cdf(tail)
 
 
 def normal_tail(z: float) -> float:
     """The probability that a standard normal exceeds `z`."""
-    return _NORMAL.cdf(-z)
+    return 0.5 * math.erfc(z / math.sqrt(2.0))
 
 
 def normal_cdf(z: NDArray[np.float64]) -> NDArray[np.float64]:

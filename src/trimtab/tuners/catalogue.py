@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Sequence
 from typing import cast
 
@@ -60,6 +59,8 @@ def references_of(name: str) -> Sequence[Reference]:
 def _target(name: str) -> str:
     """Where a tuner is."""
     if name not in CATALOGUE:
+        import difflib
+
         near = difflib.get_close_matches(name, CATALOGUE, n=1)
         raise UnknownName(
             message(
