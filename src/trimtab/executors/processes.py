@@ -259,7 +259,7 @@ class ProcessExecutor:
     def _end_torn(self) -> None:
         """Kill workers whose connection an interrupt left in the middle of a message."""
         for worker in [worker for worker in self._workers if worker.torn]:
-            self._kill(worker, EndReason.KILLED, "an interrupt struck while the worker spoke with the study")
+            self._kill(worker, EndReason.CANCELLED, "an interrupt struck while the worker spoke with the study")
 
     def _count_failed_start(self, worker: WorkerProcess, code: int | None) -> None:
         """A worker was gone before it was ready: bad luck where a signal ended it, but a fault otherwise."""

@@ -43,6 +43,8 @@ from trimtab.study.workers import worker_name
 
 __all__ = ["Driver"]
 
+_CANCELLED = Outcome(TrialState.FAIL, EndReason.CANCELLED, text=EndReason.CANCELLED.text)
+
 
 class Driver:
     """One run of a study.
@@ -159,9 +161,10 @@ class Driver:
         self._told(tell_outcome(self._view, trial, command.outcome, command.retry))
 
     def _wait(self, deadline: float | None) -> None:
+        began = self._clock.now()
         left = self._clock.moment
         if deadline is not None:
-            left = min(left, max(0.0, deadline - self._clock.now()))
+            left = min(left, max(0.0, deadline - began))
         try:
             with self._gate.opened():
                 ended = self._executor.events(left)
@@ -171,6 +174,10 @@ class Driver:
             self._interrupted = True
             self._signals.append(Interrupted())
             return
+        if not ended and self._interrupted and self._clock.now() - began < left / 2:
+            # An executor that does not wait has nothing that runs. What the loop still takes to be running
+            # was lost when the interrupt struck between the end of a trial and the news of it.
+            self._signals.extend(Ended(number, _CANCELLED) for number in self._trials)
         for event in ended:
             outcome = check_declarations(self._view.refresh(), event.number, event.outcome)
             self._signals.append(Ended(event.number, outcome))
@@ -178,9 +185,8 @@ class Driver:
 
     def _abandon(self) -> None:
         """The run breaks off: what was running is told as cancelled and waits to be run again."""
-        cancelled = Outcome(TrialState.FAIL, EndReason.CANCELLED, text=EndReason.CANCELLED.text)
         for number, trial in self._trials.items():
             self._keeper.release(number)
             # Where even this cannot be written, the lease runs out and the trial is found that way.
             with contextlib.suppress(TrimtabError):
-                tell_outcome(self._view, trial, cancelled, retry=True)
+                tell_outcome(self._view, trial, _CANCELLED, retry=True)
