@@ -1,4 +1,8 @@
-"""The front desk: makes and opens studies, picks defaults, wires the rooms together."""
+"""The front desk: makes and opens studies, picks defaults, wires the rooms together.
+
+Rooms that a study needs only once it runs or is shown are imported at that moment, so that
+`import trimtab` stays light.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +13,11 @@ from typing import Any
 from trimtab.base.errors import InvalidArgument, StudyExists, UnknownName, check_count, message
 from trimtab.base.events import StudyCreated
 from trimtab.base.history import History
-from trimtab.base.ports import Pruner, Storage, Tuner
+from trimtab.base.ports import Executor, Pruner, Storage, Tuner
 from trimtab.base.records import DEFAULT_OBJECTIVE, Direction, Objective, Selection, StudyRecord, check_name
 from trimtab.base.refs import Reference
 from trimtab.base.seeds import draw_seed
-from trimtab.executors import make_executor
 from trimtab.space import Space, check_same
-from trimtab.storage import open_storage
 from trimtab.study import Study, Wiring
 from trimtab.study.task import ObjectiveFunction
 from trimtab.tuners import make_tuner, references_of
@@ -75,7 +77,7 @@ def create_study(
     if not lease > 0:
         raise InvalidArgument(message("lease must be a time in seconds", got=lease, allowed="above 0"))
     made = make_tuner(tuner)
-    opened = open_storage(storage)
+    opened = _storage(storage)
     created = StudyCreated(
         objectives=objectives,
         seed=draw_seed() if seed is None else seed,
@@ -115,7 +117,7 @@ def load_study(
         SpaceMismatch: the stored study has another space.
         StorageError: the storage cannot be opened.
     """
-    opened = open_storage(storage)
+    opened = _storage(storage)
     name = _only_study(opened) if study_name is None else study_name
     if space is not None:
         record = opened.snapshot(name).study
@@ -228,4 +230,16 @@ def _report(
     return page
 
 
-_WIRING = Wiring(tuner=make_tuner, executor=make_executor, references=references_of, frame=_frame, report=_report)
+def _executor(executor: str | Executor, slots: int) -> Executor:
+    from trimtab.executors import make_executor
+
+    return make_executor(executor, slots)
+
+
+def _storage(storage: str | Storage | None) -> Storage:
+    from trimtab.storage import open_storage
+
+    return open_storage(storage)
+
+
+_WIRING = Wiring(tuner=make_tuner, executor=_executor, references=references_of, frame=_frame, report=_report)

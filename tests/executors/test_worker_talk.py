@@ -155,6 +155,6 @@ def test_an_interrupt_in_the_middle_of_a_message_costs_one_worker(monkeypatch: p
         with pytest.raises(KeyboardInterrupt):
             finish(executor, 1)
         (event,) = finish(executor, 1)
-        assert event.outcome.reason is EndReason.KILLED
+        assert event.outcome.reason is EndReason.CANCELLED
         assert event.outcome.text == "an interrupt struck while the worker spoke with the study"
         assert outcome_of(executor, job(1, quadratic, {"x": 1})).state is TrialState.COMPLETE

@@ -1,7 +1,6 @@
 """The loop: trials are asked for, run and told; everything that happens is in the log."""
 
-from trimtab.study.replay import Replay
 from trimtab.study.study import Study, Wiring
 from trimtab.study.trial import Trial
 
-__all__ = ["Replay", "Study", "Trial", "Wiring"]
+__all__ = ["Study", "Trial", "Wiring"]

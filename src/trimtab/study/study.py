@@ -1,11 +1,15 @@
-"""`Study`: one tuning effort, as its user holds it."""
+"""`Study`: one tuning effort, as its user holds it.
+
+What only some uses need (the trust room, replay) is imported where it is used, so that
+`import trimtab` stays light.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trimtab.base.clock import Clock, SystemClock
 from trimtab.base.errors import (
@@ -48,13 +52,14 @@ from trimtab.study.driver import Driver
 from trimtab.study.leases import LeaseKeeper, reap
 from trimtab.study.limits import raise_for, slots_of
 from trimtab.study.loop import LoopState
-from trimtab.study.replay import Replay, replay
 from trimtab.study.task import FunctionTask, ObjectiveFunction
 from trimtab.study.telling import Told, check_declarations, outcome_told, tell_outcome
 from trimtab.study.trial import Trial
 from trimtab.study.view import StudyView
 from trimtab.study.workers import worker_name
-from trimtab.trust import observed_best, observed_pareto, select
+
+if TYPE_CHECKING:
+    from trimtab.study.replay import Replay
 
 __all__ = ["Study", "Wiring"]
 
@@ -169,6 +174,8 @@ class Study:
             UnknownName: no trial is complete and feasible yet.
             InvalidArgument: the study has several objectives.
         """
+        from trimtab.trust import observed_best
+
         self._only_objective("best_trial")
         history = self._view.refresh()
         number = observed_best(history)
@@ -195,6 +202,8 @@ class Study:
     @property
     def best_trials(self) -> list[FrozenTrial]:
         """The trials that no other trial beats in every objective (the observed Pareto set)."""
+        from trimtab.trust import observed_pareto
+
         history = self._view.refresh()
         return [history.trial(int(number)) for number in observed_pareto(history)]
 
@@ -219,6 +228,8 @@ class Study:
             InvalidArgument: an unknown objective or method, a level outside (0, 1), or a method that the
                 observations carry nothing for.
         """
+        from trimtab.trust import select
+
         return select(self._view.refresh(), objective=objective, method=method, level=level, default=default)
 
     def output(self, number: int) -> str:
@@ -244,6 +255,8 @@ class Study:
         Raises:
             StorageError: the file cannot be written.
         """
+        from trimtab.trust import observed_best
+
         history = self.history
         one = len(history.objectives) == 1 and observed_best(history) is not None
         return self._wiring.report(history, self.select() if one else None, self.citations(), path)
@@ -498,6 +511,8 @@ class Study:
 
     def replay(self) -> Replay:
         """Compute every suggestion again from the log, and compare; see `trimtab.study.replay`."""
+        from trimtab.study.replay import replay
+
         events = self._view.storage.read(self.study_name)
         return replay(self.study_name, events, self._tuner, self._view.given)
 
