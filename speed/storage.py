@@ -25,6 +25,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 REQUIREMENTS = Path(__file__).with_name("requirements-peers.txt")
@@ -47,7 +48,7 @@ def trimtab_worker(path: Path, trials: int) -> None:
         storage.append("study", [TrialAsked(number, token, {"x": x}, seen=token, tuner="random")])
         told = TrialTold(number, token, TrialState.COMPLETE, EndReason.COMPLETED, Observation(x * x))
         storage.append("study", [told])
-    print(time.process_time() - begin)
+    finished(begin)
     storage.close()
 
 
@@ -59,7 +60,7 @@ def optuna_worker(path: Path, trials: int) -> None:
     study = optuna.load_study(study_name="study", storage=optuna_storage(path), sampler=optuna.samplers.RandomSampler())
     begin = ready()
     study.optimize(lambda trial: trial.suggest_float("x", 0.0, 1.0) ** 2, n_trials=trials)
-    print(time.process_time() - begin)
+    finished(begin)
 
 
 def optuna_storage(path: Path) -> Any:
@@ -95,8 +96,13 @@ def ready() -> float:
     return time.process_time()
 
 
+def finished(begin: float) -> None:
+    """Tell the parent when all trials were stored, and the processor time that they took."""
+    print(time.monotonic(), time.process_time() - begin)
+
+
 def time_workers(python: str, path: Path, processes: int, trials: int) -> dict[str, Any]:
-    """Seconds from the common start to the last end, processor seconds of all, and how many failed."""
+    """Seconds from the common start to the last trial, processor seconds of all, trials done, processes failed."""
     subprocess.run([python, __file__, "--role", "create", str(path)], check=True)
     role = "optuna" if path.name.startswith("optuna") else "trimtab"
     command = [python, __file__, "--role", role, str(path), "--trials", str(trials)]
@@ -106,39 +112,42 @@ def time_workers(python: str, path: Path, processes: int, trials: int) -> dict[s
     ]
     for worker in workers:
         worker.stdout.readline()
-    start = time.perf_counter()
+    start = time.monotonic()  # one clock for all processes of a machine
     for worker in workers:
         worker.stdin.write("go\n")
         worker.stdin.flush()
-    failed = sum(worker.wait() != 0 for worker in workers)
-    seconds = time.perf_counter() - start
-    used = sum(float(worker.communicate()[0] or "0") for worker in workers)
-    return {"seconds": seconds, "used": used, "failed": failed}
+    said = [worker.communicate()[0].split() for worker in workers]
+    told = [(float(end), float(used)) for end, used in (line for line in said if len(line) == 2)]
+    failed = processes - len(told)
+    seconds = max((end for end, _ in told), default=start) - start
+    used = sum(used for _, used in told)
+    return {"seconds": seconds, "used": used, "done": len(told) * trials, "failed": failed}
 
 
 def measure_rates(options: argparse.Namespace, peer: str | None, folder: Path) -> Iterator[dict[str, Any]]:
-    """Trials per second of every system, with one process and with many."""
+    """Trials per second of every system, with one process and with many; systems take turns, medians count."""
     for processes, trials in ((1, options.trials), (options.processes, max(1, options.trials // 4))):
-        base = None
-        for system, name in SYSTEMS.items():
-            python = sys.executable if system.startswith("trimtab") else peer
-            if python is None:
-                continue
-            place = folder / f"{processes}"
-            place.mkdir(exist_ok=True)
-            found = time_workers(python, place / name, processes, trials)
-            done = (processes - found["failed"]) * trials
-            rate = done / found["seconds"]
-            base = base or rate
+        found: dict[str, list[dict[str, Any]]] = {}
+        for number in range(options.rounds):
+            place = folder / f"{processes}-{number}"
+            place.mkdir()
+            for system, name in SYSTEMS.items():
+                python = sys.executable if system.startswith("trimtab") else peer
+                if python is not None:
+                    found.setdefault(system, []).append(time_workers(python, place / name, processes, trials))
+        rates = {
+            system: median([one["done"] / max(one["seconds"], 1e-9) for one in runs]) for system, runs in found.items()
+        }
+        for system, runs in found.items():
             yield {
                 "what": "trials per second",
                 "system": system,
                 "processes": processes,
-                "trials": done,
-                "value": rate,
-                "processor ms per trial": found["used"] / done * 1e3 if done else None,
-                "trimtab is faster by": base / rate if rate else None,
-                "failed processes": found["failed"],
+                "trials": processes * trials,
+                "value": rates[system],
+                "processor ms per trial": median([one["used"] / max(one["done"], 1) * 1e3 for one in runs]),
+                "trimtab is faster by": rates["trimtab sqlite"] / rates[system] if rates[system] else None,
+                "failed processes": sum(one["failed"] for one in runs),
             }
 
 
@@ -171,7 +180,7 @@ def milliseconds(work: Any, times: int = 200) -> float:
         start = time.perf_counter()
         work()
         found.append(time.perf_counter() - start)
-    return sorted(found)[times // 2] * 1e3
+    return median(found) * 1e3
 
 
 def measure_loading(options: argparse.Namespace, folder: Path) -> Iterator[dict[str, Any]]:
@@ -262,7 +271,8 @@ def show(found: dict[str, Any], as_json: bool) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--trials", type=int, default=200, help="of one process alone; a quarter of it each of many")
+    parser.add_argument("--trials", type=int, default=100, help="of one process alone; a quarter of it each of many")
+    parser.add_argument("--rounds", type=int, default=3, help="systems take turns this often")
     parser.add_argument("--processes", type=int, default=16)
     parser.add_argument("--stored", type=int, default=100_000, help="trials in the study that is loaded")
     parser.add_argument("--folder", type=Path, help="where files are written; on the disk to measure")
