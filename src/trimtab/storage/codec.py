@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import MISSING, fields
 from typing import Any
 
 from trimtab.base.arrays import dumps
@@ -33,8 +32,7 @@ def encode_event(event: Event) -> str:
     Raises:
         InvalidArgument: a part that JSON has no word for; the message names it.
     """
-    # Only what is equal to its default can be left out: all else must be there to be read back.
-    parts = {**event_to_json(event), **_empty_parts(event)}
+    parts = event_to_json(event)
     number = parts.pop("number", None)
     try:
         return dumps(parts)
@@ -47,18 +45,6 @@ def encode_event(event: Event) -> str:
                 do="turn it into one of these, for instance with float(x) or x.tolist()",
             )
         ) from error
-
-
-def _empty_parts(event: Event) -> dict[str, Json]:
-    """The event's parts that are None or empty where their default is something else."""
-    out: dict[str, Json] = {}
-    for spec in fields(event):
-        value = getattr(event, spec.name)
-        if value is None or value == {}:
-            default = {} if spec.default_factory is not MISSING else spec.default
-            if value != default:
-                out[spec.name] = value
-    return out
 
 
 _NOT_JSON = (TypeError, ValueError, RecursionError)
