@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib.metadata
-import inspect
 from pathlib import Path
+
+import pytest
 
 import trimtab
 
@@ -81,8 +82,10 @@ TRIAL = {
 def test_the_package_offers_these_names_and_no_others() -> None:
     assert set(trimtab.__all__) == PUBLIC | {"__version__"}
     assert len(trimtab.__all__) == len(set(trimtab.__all__))
-    seen = {name for name, thing in vars(trimtab).items() if not name.startswith("_") and not inspect.ismodule(thing)}
-    assert seen == PUBLIC
+    assert set(dir(trimtab)) == set(trimtab.__all__)
+    assert all(hasattr(trimtab, name) for name in PUBLIC)
+    with pytest.raises(AttributeError, match="module 'trimtab' has no attribute 'magic'"):
+        _ = trimtab.magic
 
 
 def test_the_verbs_that_users_know_are_there() -> None:

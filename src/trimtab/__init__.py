@@ -8,28 +8,34 @@
 3
 """
 
-from trimtab.api import create_study, load_study, tune
-from trimtab.base.errors import (
-    Conflict,
-    ExecutorError,
-    Exhausted,
-    InvalidArgument,
-    InvalidObservation,
-    InvalidParams,
-    InvalidSpace,
-    MissingExtra,
-    SpaceMismatch,
-    StorageError,
-    StudyExists,
-    TrialError,
-    TrialPruned,
-    TrimtabError,
-    UnknownName,
-)
-from trimtab.base.outcomes import Decision, EndReason, TrialState, Verdict
-from trimtab.base.records import FrozenTrial, Interval, Objective, Observation, Selection
-from trimtab.space import Bool, Categorical, Choice, Constant, Float, Int, Ordinal, Space
-from trimtab.study import Study, Trial
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from trimtab.api import create_study, load_study, tune
+    from trimtab.base.errors import (
+        Conflict,
+        ExecutorError,
+        Exhausted,
+        InvalidArgument,
+        InvalidObservation,
+        InvalidParams,
+        InvalidSpace,
+        MissingExtra,
+        SpaceMismatch,
+        StorageError,
+        StudyExists,
+        TrialError,
+        TrialPruned,
+        TrimtabError,
+        UnknownName,
+    )
+    from trimtab.base.outcomes import Decision, EndReason, TrialState, Verdict
+    from trimtab.base.records import FrozenTrial, Interval, Objective, Observation, Selection
+    from trimtab.space import Bool, Categorical, Choice, Constant, Float, Int, Ordinal, Space
+    from trimtab.study import Study, Trial
 
 __version__ = "0.1.0"
 
@@ -73,3 +79,45 @@ __all__ = [
     "load_study",
     "tune",
 ]
+
+# Where each public name lives. A room is loaded when one of its names is first used, so that
+# `import trimtab` costs next to nothing; `TYPE_CHECKING` above shows the same names to type checkers.
+_HOMES = {
+    "trimtab.api": ("create_study", "load_study", "tune"),
+    "trimtab.base.errors": (
+        "Conflict",
+        "ExecutorError",
+        "Exhausted",
+        "InvalidArgument",
+        "InvalidObservation",
+        "InvalidParams",
+        "InvalidSpace",
+        "MissingExtra",
+        "SpaceMismatch",
+        "StorageError",
+        "StudyExists",
+        "TrialError",
+        "TrialPruned",
+        "TrimtabError",
+        "UnknownName",
+    ),
+    "trimtab.base.outcomes": ("Decision", "EndReason", "TrialState", "Verdict"),
+    "trimtab.base.records": ("FrozenTrial", "Interval", "Objective", "Observation", "Selection"),
+    "trimtab.space": ("Bool", "Categorical", "Choice", "Constant", "Float", "Int", "Ordinal", "Space"),
+    "trimtab.study": ("Study", "Trial"),
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name where it is first used."""
+    for module, names in _HOMES.items():
+        if name in names:
+            value: object = getattr(import_module(module), name)
+            globals()[name] = value
+            return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """The public names."""
+    return sorted(__all__)
