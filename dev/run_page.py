@@ -132,7 +132,7 @@ def _compare(want: str, got: str, where: str) -> None:
 
 
 @contextlib.contextmanager
-def workplace() -> Iterator[Path]:
+def page_folder() -> Iterator[Path]:
     """A temporary working directory with the examples in it, and this Python's commands on the path."""
     before, path = Path.cwd(), os.environ["PATH"]
     with tempfile.TemporaryDirectory() as name:
@@ -152,7 +152,7 @@ def workplace() -> Iterator[Path]:
 def main(page: str) -> None:
     """Run one page; end with its error where a block fails."""
     source = Path(page).resolve()
-    with workplace() as directory:
+    with page_folder() as directory:
         try:
             count = run_page(source, directory)
         except PageError as error:
