@@ -55,6 +55,11 @@ def test_from_a_run_to_its_report(trimtab: Command, file: File, here: Path) -> N
     assert best["observed_best"] == {"trial": study.best_trial.number, "value": study.best_value}
     assert f"trial {selection.trial}" in trimtab("best", "mine").out
 
+    note = study.select(certify=True).caveats[-1]
+    assert json.loads(trimtab("best", "--certify", "-f", "json").out)["caveats"] == [*selection.caveats, note]
+    assert "is certified: x=" in note
+    assert note in trimtab("best", "mine", "--certify").out
+
     exported = json.loads(trimtab("export").out)
     assert len(exported["trials"]) == 5
     rows = list(csv.DictReader(io.StringIO(trimtab("export", "-f", "csv").out)))
@@ -108,6 +113,8 @@ def test_several_objectives(trimtab: Command, file: File) -> None:
     assert (best["objective"], best["direction"]) == ("speed", "maximize")
     assert "speed" in trimtab("best", "--objective", "speed").out
     assert "has no such objective" in trimtab("best", "--objective", "size").err
+    assert "is certified: x=" in trimtab("best", "--objective", "speed", "--certify").out.replace("\n", " ")
+    assert "Next: name one with --objective" in trimtab("best", "--certify").err
 
 
 def test_a_study_of_another_space_is_refused(trimtab: Command, file: File) -> None:

@@ -214,6 +214,7 @@ class Study:
         method: str = "auto",
         level: float = 0.95,
         default: int | None = None,
+        certify: bool = False,
     ) -> Selection:
         """The honest best: which trial to take, what to expect of it, and what cannot be told from it.
 
@@ -222,6 +223,8 @@ class Study:
             method: "auto" chooses by what the observations carry; see `trimtab.trust.select`.
             level: of the interval and the tie set, such as 0.95.
             default: number of the trial that ran the default configuration; a caveat then compares with it.
+            certify: whether a last caveat says where a surrogate's certified optimum lies, and how the
+                selected trial compares with it; see `trimtab.trust.certify`. It may take ten seconds.
 
         Raises:
             UnknownName: no trial is complete and feasible.
@@ -230,7 +233,8 @@ class Study:
         """
         from trimtab.trust import select
 
-        return select(self._view.refresh(), objective=objective, method=method, level=level, default=default)
+        history = self._view.refresh()
+        return select(history, objective=objective, method=method, level=level, default=default, certify=certify)
 
     def output(self, number: int) -> str:
         """The last part of what a trial printed, where its executor kept it."""

@@ -1,5 +1,6 @@
 """What can be trusted: honest bests, intervals, and the only place in the house that computes a best."""
 
+from trimtab.trust.certify import certify
 from trimtab.trust.intervals import binomial_interval, paired_difference
 from trimtab.trust.observed import observed_best, observed_incumbents, observed_pareto
 from trimtab.trust.selection import SELECTION_METHODS, select, selection_references
@@ -7,6 +8,7 @@ from trimtab.trust.selection import SELECTION_METHODS, select, selection_referen
 __all__ = [
     "SELECTION_METHODS",
     "binomial_interval",
+    "certify",
     "observed_best",
     "observed_incumbents",
     "observed_pareto",

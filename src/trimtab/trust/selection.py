@@ -14,15 +14,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from trimtab.base.errors import InvalidArgument, message
 from trimtab.base.history import History
 from trimtab.base.records import Selection
 from trimtab.base.refs import Reference
 from trimtab.base.seeds import Key
+from trimtab.space import Space
 from trimtab.trust.bare_values import BareValues, read_values
 from trimtab.trust.candidates import Absent, Candidates, Evidence, Reader
+from trimtab.trust.certify import certificate_note
 from trimtab.trust.losses import PairedLosses, read_losses
 from trimtab.trust.observed import objective_index
 from trimtab.trust.replicates import Replicates, read_replicates
@@ -51,6 +53,7 @@ def select(
     level: float = 0.95,
     key: Key | None = None,
     default: int | None = None,
+    certify: bool = False,
 ) -> Selection:
     """The honest best of a study.
 
@@ -65,6 +68,8 @@ def select(
         key: of the random numbers; by default made of the study's seed, so that repeated calls agree.
         default: number of the trial that ran the default configuration; a caveat then says whether the
             selected one can be told from it.
+        certify: whether a last caveat compares the selected trial with the certified optimum of a surrogate;
+            see `trimtab.trust.certify`. It may take ten seconds.
 
     Returns:
         The selection. Estimate and interval are in the objective's own units and sign.
@@ -84,6 +89,7 @@ def select(
         *_against(found, evidence.candidates, default),
         *notes,
         *_mixed(candidates),
+        *([certificate_note(cast(History[Space], history), objective, found.trial)] if certify else []),
     ]
     return replace(found, caveats=tuple(caveats))
 

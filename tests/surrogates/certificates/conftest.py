@@ -1,0 +1,46 @@
+"""What the tests of certificates share: fitted surrogates over any space, and the data of the paper's example."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from trimtab.space import Space
+from trimtab.surrogates.certificates import Profile
+from trimtab.surrogates.certificates.branch_and_bound import Problem
+from trimtab.surrogates.certificates.palm_mean import problem_in_box
+from trimtab.surrogates.evidence import Evidence
+from trimtab.surrogates.gp import Embedding, Hyperparameters, Model, Settings, build
+
+
+@pytest.fixture
+def fitted() -> Callable[..., Model]:
+    """A model of n random configurations, of which a smooth, rugged or random loss was told."""
+
+    def make(space: Space, n: int, seed: int = 0, scale: float = 0.7, noise: float = 1e-3) -> Model:
+        rng = np.random.default_rng(seed)
+        raw = space.sample_raw(rng, n)
+        unit = space.to_unit(raw)
+        place = np.nan_to_num(unit, nan=0.3)
+        losses = ((place - 0.4) ** 2).sum(axis=1) + 0.3 * np.sin(9.0 * place).sum(axis=1) - 5.0
+        told = Evidence(raw, losses + 0.05 * rng.normal(size=n), np.zeros(n))
+        scales = scale * rng.uniform(0.5, 2.0, len(space))
+        return build(told, unit, Embedding(space.columns), Settings(1.0, Hyperparameters(scales, noise)))
+
+    return make
+
+
+@pytest.fixture
+def example() -> Callable[..., Problem]:
+    """f(x) = sum_k sin(6 x_k) + (sum_k (x_k - 1/2))^2 at n random points, length-scale 0.2, nugget 1e-4."""
+
+    def make(n: int, profile: Profile, d: int = 2, nugget: float = 1e-4) -> Problem:
+        x = np.random.default_rng(1).random((n, d))
+        y = np.sin(6.0 * x).sum(axis=1) + ((x - 0.5).sum(axis=1)) ** 2
+        gram = profile.value_and_slope(((x[:, None] - x) ** 2).sum(axis=2) / 0.04)[0]
+        weights = np.linalg.solve(gram + nugget * np.eye(n), y - y.mean())
+        return problem_in_box(x, weights, [0.0] * d, [1.0] * d, [0.2] * d, 0.0, profile)
+
+    return make
