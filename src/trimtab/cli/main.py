@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from trimtab.base.errors import TrimtabError
+from trimtab.cli.bench import bench
 from trimtab.cli.best import best
 from trimtab.cli.demo import demo
 from trimtab.cli.doctor import doctor
@@ -35,6 +36,7 @@ app = typer.Typer(
 )
 for command in (run, demo, studies, show, best, report, export, doctor):
     app.command()(command)
+app.add_typer(bench)
 
 
 def _print_version(wanted: bool) -> None:

@@ -1,0 +1,88 @@
+"""Who is compared: a peer is a library's method, run by a script in that library's own environment."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import final
+
+from trimtab.base.errors import InvalidArgument, UnknownName, message
+
+__all__ = ["LIBRARIES", "PEERS", "Peer", "make_peer", "requirements"]
+
+LIBRARIES = ("optuna", "botorch", "nevergrad", "smac", "hebo")
+"""Libraries that need an environment of their own; each has a file of pinned requirements."""
+
+PEERS = {
+    "optuna:random": "independent uniform draws",
+    "optuna:tpe": "Tree-structured Parzen Estimator, multivariate",
+    "optuna:gp": "Gaussian process",
+    "optuna:cmaes": "CMA-ES",
+    "botorch:qlogei": "Gaussian process, Monte-Carlo LogEI",
+    "botorch:logei": "Gaussian process, analytic LogEI",
+    "hebo:hebo": "HEBO",
+    "smac:hpo": "SMAC3, random forest",
+    "nevergrad:ngopt": "NGOpt",
+}
+"""The peers from elsewhere by name, "library:method". "trimtab:TUNER" stands beside them for every tuner."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """One peer, ready to be started.
+
+    Arguments:
+        name: such as "optuna:tpe".
+        command: the program and its arguments; see `trimtab.benchmarks.conversation` for what it must say.
+    """
+
+    name: str
+    command: tuple[str, ...]
+
+
+def make_peer(name: str, environments: Path | None = None) -> Peer:
+    """A peer by its name.
+
+    Arguments:
+        name: one of `PEERS`, or "trimtab:" and the name of a tuner.
+        environments: the folder in which the libraries' virtual environments are, each named as its library.
+
+    Raises:
+        UnknownName: there is no such peer.
+        InvalidArgument: the library's environment is not there.
+    """
+    library, _, method = name.partition(":")
+    if not (name in PEERS or (library == "trimtab" and method)):
+        allowed = ", ".join([*PEERS, "trimtab:TUNER"])
+        raise UnknownName(message("there is no peer of this name", got=name, allowed=allowed))
+    python = sys.executable if library == "trimtab" else _python(library, environments)
+    script = str(files("trimtab.benchmarks") / "peers" / "peer_loop.py")
+    module = "trimtab.benchmarks.peers.trimtab_peer" if library == "trimtab" else f"{library}_peer"
+    return Peer(name, (python, script, module, method))
+
+
+def requirements(library: str) -> Path:
+    """The file of a library's pinned requirements.
+
+    Raises:
+        UnknownName: there is no such library.
+    """
+    if library not in LIBRARIES:
+        raise UnknownName(message("there is no peer library of this name", got=library, allowed=", ".join(LIBRARIES)))
+    return Path(str(files("trimtab.benchmarks") / "peers" / f"{library}.txt"))
+
+
+def _python(library: str, environments: Path | None) -> str:
+    """The interpreter of a library's environment."""
+    if environments is None:
+        raise InvalidArgument(
+            message(f"{library} runs in an environment of its own", do="say where it is with --environments DIR")
+        )
+    python = environments.absolute() / library / "bin" / "python"
+    if not python.exists():
+        do = f"make it with: trimtab bench prepare {library} --environments {environments}"
+        raise InvalidArgument(message(f"the environment of {library} is missing", got=str(python), do=do))
+    return str(python)

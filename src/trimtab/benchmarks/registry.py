@@ -1,0 +1,131 @@
+"""The problems by name, the named sets of them, and the wrappers that a name may carry.
+
+A name is a problem, followed by any number of wrappers: `bbob-f5-d3+noisy:0.1+delayed:0.5`. A run is
+described by names alone, so that it can be done in any process and done again later.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from trimtab.base.errors import InvalidArgument, UnknownName, message
+from trimtab.benchmarks.problem import Problem
+from trimtab.benchmarks.problems.bbob import Bbob
+from trimtab.benchmarks.problems.olympus import Olympus, olympus_tables
+from trimtab.benchmarks.problems.tables import Table
+from trimtab.benchmarks.problems.training import TRAININGS, Training
+from trimtab.benchmarks.wrappers import CategoricalCopies, Delayed, Noisy, Shifted
+
+__all__ = ["SETS", "make_problem", "problem_names", "quiet_name", "set_of"]
+
+SETS = ("bbob", "tables", "training")
+"""The sets that are reported, one apart from the other."""
+
+FUNCTIONS = (2, 5, 7, 9, 11, 13, 14, 16, 18, 19, 22, 23)
+DIMENSIONS = (3, 6, 12)
+TABLES = (
+    "australian",
+    "blood_transfusion",
+    "credit_g",
+    "segment",
+    "parkinsons_telemonitoring",
+    "slice_localization",
+    "cifar100",
+)
+
+_BBOB = re.compile(r"bbob-f(\d+)-d(\d+)(?:-i(\d+))?")
+_WRAPPERS: dict[str, Callable[[Problem, float], Problem]] = {
+    "noisy": Noisy,
+    "shifted": lambda problem, seed: Shifted(problem, int(seed)),
+    "categorical": lambda problem, levels: CategoricalCopies(problem, int(levels)),
+    "delayed": Delayed,
+}
+
+
+def problem_names(chosen: str, olympus: Path | None = None) -> list[str]:
+    """The names of the problems in a set.
+
+    Arguments:
+        chosen: one of `SETS`.
+        olympus: a folder of Olympus tables, which then join the set "tables".
+
+    Raises:
+        UnknownName: there is no such set.
+    """
+    if chosen == "bbob":
+        return [f"bbob-f{function}-d{dimension}" for dimension in DIMENSIONS for function in FUNCTIONS]
+    if chosen == "tables":
+        more = [] if olympus is None else [f"olympus-{table}" for table in olympus_tables(olympus)]
+        return [f"table-{table}" for table in TABLES] + more
+    if chosen == "training":
+        return [f"training-{training}" for training in TRAININGS]
+    raise UnknownName(message("there is no set of problems of this name", got=chosen, allowed=", ".join(SETS)))
+
+
+def set_of(name: str) -> str:
+    """The set that a problem's name belongs to, whatever its wrappers.
+
+    >>> set_of("bbob-f5-d3"), set_of("olympus-snar+noisy:0.1"), set_of("training-svm")
+    ('bbob', 'tables', 'training')
+    """
+    family = name.partition("-")[0]
+    return {"bbob": "bbob", "table": "tables", "olympus": "tables", "training": "training"}.get(family, family)
+
+
+def quiet_name(name: str) -> str:
+    """The name of the same problem without its noise.
+
+    >>> quiet_name("bbob-f5-d3+noisy:0.1+delayed:0.5")
+    'bbob-f5-d3+delayed:0.5'
+    """
+    return "+".join(part for part in name.split("+") if not part.startswith("noisy:"))
+
+
+def make_problem(name: str, olympus: Path | None = None) -> Problem:
+    """A problem by its name, wrappers included.
+
+    Arguments:
+        name: such as "bbob-f5-d3", "bbob-f5-d3-i2", "table-segment", "training-svm+delayed:0.5".
+        olympus: the folder in which the tables called "olympus-..." are.
+
+    Raises:
+        UnknownName: there is no such problem or wrapper.
+        InvalidArgument: an Olympus table without its folder, or a wrapper that cannot be put on this problem.
+    """
+    plain, *wrappers = name.split("+")
+    problem = _plain(plain, olympus)
+    for text in wrappers:
+        kind, _, amount = text.partition(":")
+        if kind not in _WRAPPERS or not re.fullmatch(r"\d+(\.\d+)?", amount):
+            allowed = ", ".join(f"{wrapper}:NUMBER" for wrapper in _WRAPPERS)
+            raise UnknownName(message("there is no wrapper of this name", got=text, allowed=allowed))
+        problem = _WRAPPERS[kind](problem, float(amount))
+    return problem
+
+
+def _plain(name: str, olympus: Path | None) -> Problem:
+    """A problem without wrappers."""
+    family, _, rest = name.partition("-")
+    found = _BBOB.fullmatch(name)
+    if found is not None:
+        return Bbob(int(found[1]), int(found[2]), int(found[3] or 1))
+    if family == "table":
+        return Table(rest)
+    if family == "training":
+        return Training(rest)
+    if family == "olympus":
+        if olympus is None:
+            raise InvalidArgument(
+                message("an Olympus table needs the folder of the tables", got=name, do="give it with --olympus PATH")
+            )
+        return Olympus(olympus, rest)
+    raise UnknownName(
+        message(
+            "there is no problem of this name",
+            got=name,
+            allowed="bbob-fF-dD, bbob-fF-dD-iI, table-NAME, olympus-NAME, training-NAME",
+            do="list them with: trimtab bench list",
+        )
+    )

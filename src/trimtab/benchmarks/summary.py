@@ -1,0 +1,171 @@
+"""Everything that a page or a program may want to know of a folder of runs, computed once."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trimtab.base.errors import InvalidArgument, message
+from trimtab.base.records import Json
+from trimtab.benchmarks.costs import (
+    Latency,
+    Memory,
+    ParallelCost,
+    latencies,
+    memories,
+    parallel_costs,
+)
+from trimtab.benchmarks.protocol import RunRecord
+from trimtab.benchmarks.results import Results, group_of, group_order, results_of
+from trimtab.benchmarks.scores import (
+    Against,
+    Standing,
+    against_random,
+    by_problem,
+    normalised_regrets,
+    standings,
+)
+
+__all__ = ["BUDGETS", "Group", "Summary", "summary_of"]
+
+BUDGETS = (20, 50, 100)
+COUNTS = (20, 50, 100, 200)
+"""Numbers of results at which the time of an ask is told."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Group:
+    """One set of problems, with the wrappers on them.
+
+    Arguments:
+        name: such as "bbob" or "bbob+noisy:0.1".
+        results: the runs.
+        standings: budget -> the peers, best mean rank first.
+        against: every peer against random search after the largest budget.
+        curves: mean normalised regret of each peer after each trial, shape (p, n).
+    """
+
+    name: str
+    results: Results
+    standings: dict[int, list[Standing]]
+    against: list[Against]
+    curves: NDArray[np.float64]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Everything.
+
+    Arguments:
+        libraries: peer -> name and version of what was run, several where they differ.
+        groups: the plain sets first.
+        incomparable: groups in which no cell holds all peers, so that nothing can be said.
+        latencies: of sequential runs; `preloaded` by the problem they were measured on.
+        memories: of all sequential runs without preloaded results.
+        parallel: what parallel runs cost.
+    """
+
+    libraries: dict[str, str]
+    groups: tuple[Group, ...]
+    incomparable: tuple[str, ...]
+    latencies: tuple[Latency, ...]
+    preloaded: dict[str, tuple[list[Latency], list[Memory]]]
+    memories: tuple[Memory, ...]
+    parallel: tuple[ParallelCost, ...]
+
+    def to_json(self) -> dict[str, Json]:
+        """Strict JSON: all tables, without the curves of single runs."""
+        return {
+            "libraries": self.libraries,
+            "groups": [_group_json(group) for group in self.groups],
+            "incomparable": list(self.incomparable),
+            "latencies": [asdict(row) for row in self.latencies],
+            "preloaded": {
+                name: {"latencies": [asdict(row) for row in times], "memories": [asdict(row) for row in held]}
+                for name, (times, held) in self.preloaded.items()
+            },
+            "memories": [asdict(row) for row in self.memories],
+            "parallel": [asdict(row) for row in self.parallel],
+        }
+
+
+def summary_of(records: Sequence[RunRecord], budgets: Sequence[int] = BUDGETS, peers: Sequence[str] = ()) -> Summary:
+    """Compute everything.
+
+    Arguments:
+        records: complete runs.
+        budgets: after how many trials the peers are ranked; runs shorter than the largest are not ranked.
+        peers: only these; by default every one that has runs.
+
+    Raises:
+        InvalidArgument: no budgets.
+    """
+    if not budgets:
+        raise InvalidArgument(message("a summary needs at least one budget", got=list(budgets)))
+    kept = [record for record in records if not peers or record.run.peer in peers]
+    plain = [record for record in kept if record.run.workers == 1 and not record.run.preload]
+    grouped: defaultdict[str, list[RunRecord]] = defaultdict(list)
+    for record in plain:
+        grouped[group_of(record.run.problem)].append(record)
+    made = {name: _group(name, grouped[name], sorted(budgets)) for name in sorted(grouped, key=group_order)}
+    return Summary(
+        libraries=_libraries(kept),
+        groups=tuple(group for group in made.values() if group is not None),
+        incomparable=tuple(name for name, group in made.items() if group is None),
+        latencies=tuple(latencies(plain, COUNTS)),
+        preloaded=_preloaded(kept),
+        memories=tuple(memories(plain)),
+        parallel=tuple(parallel_costs(kept)),
+    )
+
+
+def _group(name: str, records: Sequence[RunRecord], budgets: Sequence[int]) -> Group | None:
+    """One group; None where no cell holds all peers."""
+    results = results_of(records, budgets[-1])
+    if not len(results.problem):
+        return None
+    regrets = normalised_regrets(results)
+    count, peers = len(results.problems), range(len(results.peers))
+    curves = np.array([by_problem(regrets[:, peer], results.problem, count).mean(axis=0) for peer in peers])
+    ranked = {budget: standings(results, budget, regrets) for budget in budgets}
+    return Group(name, results, ranked, against_random(results, budgets[-1]), curves)
+
+
+def _libraries(records: Sequence[RunRecord]) -> dict[str, str]:
+    """What each peer was run with."""
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for record in records:
+        found[record.run.peer].add(record.library)
+    return {peer: ", ".join(sorted(libraries)) for peer, libraries in sorted(found.items())}
+
+
+def _preloaded(records: Sequence[RunRecord]) -> dict[str, tuple[list[Latency], list[Memory]]]:
+    """Problem and number of preloaded results -> times and memory of the runs that began with them."""
+    found: defaultdict[tuple[str, int], list[RunRecord]] = defaultdict(list)
+    for record in records:
+        if record.run.preload and record.run.workers == 1:
+            found[record.run.problem, record.run.preload].append(record)
+    return {
+        f"{problem}, {count:,} results": (latencies(group, [count]), memories(group))
+        for (problem, count), group in sorted(found.items())
+    }
+
+
+def _group_json(group: Group) -> dict[str, Json]:
+    """One group's tables."""
+    return {
+        "name": group.name,
+        "problems": list(group.results.problems),
+        "cells": len(group.results.problem),
+        "left_out": group.results.left_out,
+        "standings": {str(budget): [asdict(row) for row in rows] for budget, rows in group.standings.items()},
+        "against_random": [asdict(row) for row in group.against],
+        "curves": dict(zip(group.results.peers, group.curves.tolist(), strict=True)),
+    }
