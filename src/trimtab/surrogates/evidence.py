@@ -14,7 +14,7 @@ spread over the rest of the history, which keeps the initial design and the fail
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,16 +39,55 @@ class Evidence:
         raw: raw coordinates, shape (n, d), nan where inactive.
         losses: lower is better; nan where the trial counts as bad; shape (n,).
         stderr: standard errors of the losses, 0 where none is known, shape (n,).
+        measured: the losses, also those of trials that broke a constraint; nan where none was told; shape (n,).
+        names: of the constraints that any of them told, in the order of their first telling.
+        constraints: their values, <= 0 is feasible, nan where not told, shape (n, len(names)).
+        cost: what each trial cost, nan where not told, shape (n,).
+        proposers: the tuner that proposed each, "" where none did.
     """
 
     raw: Array
     losses: Array
     stderr: Array
+    measured: Array = field(default_factory=lambda: np.empty(0))
+    names: tuple[str, ...] = ()
+    constraints: Array = field(default_factory=lambda: np.empty((0, 0)))
+    cost: Array = field(default_factory=lambda: np.empty(0))
+    proposers: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Fill in what was left out: no constraints, no costs, nobody's proposals."""
+        count = len(self.losses)
+        for name, missing in (
+            ("measured", self.losses),
+            ("constraints", np.empty((count, 0))),
+            ("cost", np.full(count, np.nan)),
+            ("proposers", ("",) * count),
+        ):
+            if len(getattr(self, name)) != count:
+                object.__setattr__(self, name, missing)
 
     @property
     def good(self) -> NDArray[np.bool_]:
         """Which trials tell a loss, shape (n,)."""
         return np.isfinite(self.losses)
+
+    def __getitem__(self, rows: Numbers) -> Evidence:
+        """The evidence of some trials, in the given order."""
+        return Evidence(
+            self.raw[rows],
+            self.losses[rows],
+            self.stderr[rows],
+            self.measured[rows],
+            self.names,
+            self.constraints[rows],
+            self.cost[rows],
+            tuple(self.proposers[row] for row in rows.tolist()),
+        )
+
+    def proposed_by(self, tuner: str) -> NDArray[np.bool_]:
+        """Which trials a tuner proposed, shape (n,)."""
+        return np.array([name == tuner for name in self.proposers], dtype=np.bool_)
 
 
 def told_numbers(history: History[Space]) -> Numbers:
@@ -79,23 +118,50 @@ def gather(history: History[Space], numbers: Numbers) -> Evidence:
     finished = minimized[history.complete]
     finished = finished[np.isfinite(finished)]
     median = float(np.quantile(finished, 0.5, method="lower")) if finished.size else np.nan
-    rows: list[Params] = []
-    losses, errors = [], []
-    for number in numbers.tolist():
-        trial = history.trial(number)
-        if trial.params is None or (trial.reason is not None and trial.reason.retriable):
-            continue
-        rows.append(trial.params)
-        losses.append(_loss(trial, float(minimized[number]), median))
-        errors.append(_stderr(trial, history.objectives[0].name))
-    raw, valid = encode_valid(history.space, rows)
-    return Evidence(raw, np.array(losses, dtype=np.float64)[valid], np.array(errors, dtype=np.float64)[valid])
+    told = [trial for trial in map(history.trial, numbers.tolist()) if _tells(trial)]
+    raw, valid = encode_valid(history.space, [trial.params for trial in told if trial.params is not None])
+    trials = [trial for trial, kept in zip(told, valid, strict=True) if kept]
+    measured = [_loss(trial, float(minimized[trial.number]), median) for trial in trials]
+    losses = [np.nan if _broke(trial) else loss for trial, loss in zip(trials, measured, strict=True)]
+    names, constraints = _constraints(trials)
+    return Evidence(
+        raw=raw,
+        losses=np.array(losses, dtype=np.float64),
+        stderr=np.array([_stderr(trial, history.objectives[0].name) for trial in trials], dtype=np.float64),
+        measured=np.array(measured, dtype=np.float64),
+        names=names,
+        constraints=constraints,
+        cost=np.array([_cost(trial) for trial in trials], dtype=np.float64),
+        proposers=tuple(trial.tuner for trial in trials),
+    )
+
+
+def _tells(trial: FrozenTrial) -> bool:
+    """Whether a trial tells anything about its configuration."""
+    return trial.params is not None and not (trial.reason is not None and trial.reason.retriable)
+
+
+def _broke(trial: FrozenTrial) -> bool:
+    """Whether it was seen to break a constraint."""
+    return trial.observation is not None and not trial.observation.feasible
+
+
+def _constraints(trials: Sequence[FrozenTrial]) -> tuple[tuple[str, ...], Array]:
+    """Names of all constraints that were told, and their values (n, names)."""
+    told = [(trial.observation.constraints if trial.observation is not None else None) or {} for trial in trials]
+    names = tuple(dict.fromkeys(name for row in told for name in row))
+    values = [[row.get(name, np.nan) for name in names] for row in told]
+    return names, np.array(values, dtype=np.float64).reshape(len(trials), len(names))
+
+
+def _cost(trial: FrozenTrial) -> float:
+    """What it cost; nan where it was not told."""
+    cost = trial.observation.cost if trial.observation is not None else None
+    return np.nan if cost is None else cost
 
 
 def _loss(trial: FrozenTrial, loss: float, median: float) -> float:
-    """What a finished trial counts as; nan for bad."""
-    if trial.observation is not None and not trial.observation.feasible:
-        return np.nan
+    """What a finished trial counts as, constraints aside; nan for bad."""
     if trial.state is TrialState.PRUNED:
         return max(loss, median) if np.isfinite(loss) else median
     return loss if trial.state is TrialState.COMPLETE and np.isfinite(loss) else np.nan

@@ -15,10 +15,15 @@ __all__ = ["CATALOGUE", "make_tuner", "references_of"]
 
 CATALOGUE = {
     "auto": "trimtab.tuners.auto:Auto",
+    "cma-es": "trimtab.tuners.values.cma_es:CMAES",
+    "evolution": "trimtab.tuners.values.evolution:Evolution",
     "gp": "trimtab.tuners.values.gp:GaussianProcess",
     "grid": "trimtab.tuners.values.grid:Grid",
+    "portfolio": "trimtab.tuners.values.portfolio:Portfolio",
     "random": "trimtab.tuners.values.random_search:RandomSearch",
     "sobol": "trimtab.tuners.values.quasi_random:QuasiRandom",
+    "tpe": "trimtab.tuners.values.tpe:TPE",
+    "trust-region": "trimtab.tuners.values.trust_region:TrustRegion",
 }
 """Name -> "module:class" of a tuner that needs no arguments."""
 

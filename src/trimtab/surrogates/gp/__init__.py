@@ -4,9 +4,13 @@ from trimtab.surrogates.gp.cholesky import NotPositiveDefinite
 from trimtab.surrogates.gp.embedding import Embedding
 from trimtab.surrogates.gp.model import Model, Settings, build, fingerprint, fit_settings
 from trimtab.surrogates.gp.regression import Data, Hyperparameters, Posterior, condition, fit
+from trimtab.surrogates.gp.sides import COST, FAILURE
+from trimtab.surrogates.gp.surface import Surface
 from trimtab.surrogates.gp.warping import Warp, fit_warp
 
 __all__ = [
+    "COST",
+    "FAILURE",
     "Data",
     "Embedding",
     "Hyperparameters",
@@ -14,6 +18,7 @@ __all__ = [
     "NotPositiveDefinite",
     "Posterior",
     "Settings",
+    "Surface",
     "Warp",
     "build",
     "condition",

@@ -18,7 +18,8 @@ although the function is smooth.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +27,11 @@ from numpy.typing import NDArray
 from trimtab.surrogates.evidence import Evidence
 from trimtab.surrogates.gp.cholesky import factor, solve
 from trimtab.surrogates.gp.embedding import Embedding
+from trimtab.surrogates.gp.fantasies import Fantasies, imagine
 from trimtab.surrogates.gp.kernels import matern52, squared_distances
 from trimtab.surrogates.gp.regression import Data, Hyperparameters, Posterior, condition, fit
+from trimtab.surrogates.gp.sides import cost_scale, fit_sides, make_sides
+from trimtab.surrogates.gp.surface import Surface
 from trimtab.surrogates.gp.warping import POWERS, Warp, fit_warp
 
 __all__ = ["Model", "Settings", "build", "fingerprint", "fit_settings"]
@@ -53,6 +57,7 @@ class Settings:
 
     power: float
     hyperparameters: Hyperparameters
+    sides: Mapping[str, Hyperparameters] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +68,12 @@ class Model:
         embedding: unit coordinates to features.
         warp: losses to the values that the posterior is about.
         posterior: over those values, lower is better.
-        best: the lowest posterior mean at a trial that told a loss, or at a point that is believed.
+        best: the lowest posterior mean at a feasible trial, or at a point that is believed; inf where none is.
         incumbents: unit coordinates of the trials of lowest posterior mean, the best first, shape (k, d).
         trials: how many trials told something; the posterior's further points are believed.
+        told_rows: rows of the feasible trials among those that the posterior is conditioned on.
+        sides: surfaces of the constraints, of failure and of the cost, by name; see `trimtab.surrogates.gp.sides`.
+        cost_scale: what one unit of the cost's surface is in log cost.
     """
 
     embedding: Embedding
@@ -74,6 +82,14 @@ class Model:
     best: float
     incumbents: Array
     trials: int
+    told_rows: NDArray[np.intp]
+    sides: Mapping[str, Surface] = field(default_factory=dict)
+    cost_scale: float = 0.0
+
+    @property
+    def told_means(self) -> Array:
+        """Posterior means at the feasible trials, shape (len(told_rows),)."""
+        return self.posterior.fitted[self.told_rows]
 
     def predict(self, unit: Array) -> tuple[Array, Array]:
         """Mean and variance of the warped loss at unit coordinates (m, d): (m,), (m,)."""
@@ -81,10 +97,7 @@ class Model:
 
     def predict_with_gradient(self, unit: Array) -> tuple[Array, Array, Array, Array]:
         """Mean, variance and their derivatives by the unit coordinates: (m,), (m,), (m, d), (m, d)."""
-        mean, variance, by_mean, by_variance = self.posterior.predict_with_gradient(self.embedding.features(unit))
-        inactive = np.isnan(unit)
-        slopes = [np.where(inactive, 0.0, self.embedding.by_unit(part)) for part in (by_mean, by_variance)]
-        return mean, variance, slopes[0], slopes[1]
+        return Surface(self.embedding, self.posterior).predict_with_gradient(unit)
 
     def believing(self, unit: Array) -> Model:
         """The model that has seen its own prediction at pending points (k, d), in place of their losses.
@@ -99,13 +112,30 @@ class Model:
         mean, _ = self.posterior.predict(features)
         return replace(self, posterior=self.posterior.believing(features), best=min(self.best, float(mean.min())))
 
+    def imagining(self, pending: Array, normals: Array, most: int = 64) -> Fantasies:
+        """Joint draws of the objective at the best told points and at pending ones.
+
+        Arguments:
+            pending: unit coordinates, shape (k, d).
+            normals: standard normal numbers, shape (draws, most + k at least).
+            most: how many of the told trials, those of lowest posterior mean, may be the best.
+
+        Raises:
+            NotPositiveDefinite: the points cannot be told apart.
+        """
+        order = np.argsort(self.told_means, kind="stable")[:most]
+        told = self.posterior.features[self.told_rows[order]]
+        return imagine(self.embedding, self.posterior, np.vstack([told, self.embedding.features(pending)]), normals)
+
 
 def fingerprint(evidence: Evidence) -> bytes:
     """A digest of the evidence: equal for equal arrays, and for nothing else in practice."""
     digest = hashlib.blake2b(digest_size=16)
-    for array in (evidence.raw, evidence.losses, evidence.stderr):
+    arrays = (evidence.raw, evidence.losses, evidence.stderr, evidence.measured, evidence.constraints, evidence.cost)
+    for array in arrays:
         digest.update(repr(array.shape).encode())
         digest.update(np.ascontiguousarray(array).tobytes())
+    digest.update(repr(evidence.names).encode())
     return digest.digest()
 
 
@@ -120,11 +150,11 @@ def fit_settings(evidence: Evidence, unit: Array, embedding: Embedding) -> Setti
     Raises:
         NotPositiveDefinite: the model has no covariance for these points.
     """
-    good = evidence.good
+    told = np.isfinite(evidence.measured)
     features = embedding.features(unit)
-    power = _choose_power(features[good], evidence.losses[good], embedding)
+    power = _choose_power(features[told], evidence.measured[told], embedding)
     _, data = _data(evidence, features, embedding, power)
-    return Settings(power, fit(data))
+    return Settings(power, fit(data), fit_sides(evidence, features, embedding))
 
 
 def build(evidence: Evidence, unit: Array, embedding: Embedding, settings: Settings) -> Model:
@@ -133,17 +163,29 @@ def build(evidence: Evidence, unit: Array, embedding: Embedding, settings: Setti
     Raises:
         NotPositiveDefinite: the model has no covariance for these points.
     """
-    warp, data = _data(evidence, embedding.features(unit), embedding, settings.power)
+    features = embedding.features(unit)
+    warp, data = _data(evidence, features, embedding, settings.power)
     posterior = condition(data, settings.hyperparameters)
-    means = posterior.fitted[evidence.good]
+    rows = np.flatnonzero(evidence.good)
+    means = posterior.fitted[rows]
     order = np.argsort(means, kind="stable")[:INCUMBENTS]
-    return Model(embedding, warp, posterior, float(means.min()), unit[evidence.good][order], len(evidence.losses))
+    return Model(
+        embedding=embedding,
+        warp=warp,
+        posterior=posterior,
+        best=float(means.min(initial=np.inf)),
+        incumbents=unit[rows[order]],
+        trials=len(evidence.losses),
+        told_rows=rows,
+        sides=make_sides(evidence, features, embedding, settings.sides),
+        cost_scale=cost_scale(evidence),
+    )
 
 
 def _data(evidence: Evidence, features: Array, embedding: Embedding, power: float) -> tuple[Warp, Data]:
     """The warped evidence."""
-    good = evidence.good
-    losses = evidence.losses[good]
+    good = np.isfinite(evidence.measured)
+    losses = evidence.measured[good]
     warp = fit_warp(losses, power, failures=int((~good).sum()))
     values = np.full(len(good), warp.failure)
     values[good] = warp.forward(losses)

@@ -38,7 +38,7 @@ from trimtab.surrogates.gp.cholesky import (
 from trimtab.surrogates.gp.kernels import matern52, matern52_and_slope, squared_distances
 from trimtab.surrogates.gp.priors import length_scale_prior, noise_prior
 
-__all__ = ["Data", "Hyperparameters", "Posterior", "condition", "fit", "objective"]
+__all__ = ["Data", "Hyperparameters", "Posterior", "chain", "condition", "fit", "objective", "variance_of"]
 
 Array = NDArray[np.float64]
 
@@ -189,7 +189,7 @@ class Posterior:
         scales = self.scales
         cross = matern52(squared_distances(features / scales, self.features / scales))
         half = solve_lower(self.lower, cross.T)
-        return self.mean + cross @ self.alpha, _variance(half)
+        return self.mean + cross @ self.alpha, variance_of(half)
 
     def predict_with_gradient(self, features: Array) -> tuple[Array, Array, Array, Array]:
         """Mean, variance and their derivatives by the features: (m,), (m,), (m, f), (m, f)."""
@@ -198,9 +198,9 @@ class Posterior:
         cross, slope = matern52_and_slope(squared_distances(here, there))
         half = solve_lower(self.lower, cross.T)
         full = solve_upper(self.lower, half).T
-        by_mean = _chain(slope * self.alpha, here, there) / scales
-        by_variance = _chain(slope * full, here, there) * (-2.0 / scales)
-        return self.mean + cross @ self.alpha, _variance(half), by_mean, by_variance
+        by_mean = chain(slope * self.alpha, here, there) / scales
+        by_variance = chain(slope * full, here, there) * (-2.0 / scales)
+        return self.mean + cross @ self.alpha, variance_of(half), by_mean, by_variance
 
     def believing(self, features: Array) -> Posterior:
         """The posterior after observing its own mean at k more points (the kriging believer).
@@ -228,13 +228,13 @@ class Posterior:
         )
 
 
-def _variance(half: Array) -> Array:
+def variance_of(half: Array) -> Array:
     """1 - |L^-1 k|^2 for each column, kept positive against rounding."""
     variance: Array = np.maximum(1.0 - np.einsum("ij,ij->j", half, half), 1e-14)
     return variance
 
 
-def _chain(weights: Array, here: Array, there: Array) -> Array:
+def chain(weights: Array, here: Array, there: Array) -> Array:
     """sum_i w_mi d r^2(here_m, there_i) / d here_m = 2 (here_m sum_i w_mi - sum_i w_mi there_i), shape (m, f)."""
     gradient: Array = 2.0 * (here * weights.sum(axis=1)[:, None] - weights @ there)
     return gradient

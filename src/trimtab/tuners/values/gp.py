@@ -34,13 +34,27 @@ from trimtab.base.records import Suggestion
 from trimtab.base.refs import Reference
 from trimtab.base.seeds import Key
 from trimtab.space import Space
-from trimtab.surrogates.acquisition import Belief, LogImprovement, Search, filled, near, spread
-from trimtab.surrogates.evidence import Evidence, encode_valid, gather, subset, told_numbers
-from trimtab.surrogates.gp import Embedding, Model, Settings, build, fingerprint, fit_settings
+from trimtab.surrogates.acquisition import (
+    Belief,
+    Criterion,
+    LogCost,
+    LogFeasibility,
+    LogImprovement,
+    LogNoisyImprovement,
+    Search,
+    Total,
+    filled,
+    near,
+    spread,
+)
+from trimtab.surrogates.evidence import Evidence, gather, subset
+from trimtab.surrogates.gp import COST, Embedding, Model, Settings, build, fingerprint, fit_settings
 from trimtab.tuners.values.initial_design import design_point
 from trimtab.tuners.values.quasi_random import SOBOL_REFS
 from trimtab.tuners.values.random_search import has_priors
-from trimtab.tuners.values.untried import is_listable, keys, left, tried
+from trimtab.tuners.values.trust_region import NAME, TRUST_REGION_REFS, finish
+from trimtab.tuners.values.untried import is_listable, keys, left
+from trimtab.tuners.values.view import View
 
 __all__ = ["GP_REFS", "GaussianProcess"]
 
@@ -96,11 +110,26 @@ GP_REFS = (
     ),
 )
 
+NOISY = 1e-3
+"""Variance of the noise, in units of the warped losses', from which the best told value may be a lucky one."""
+
+DRAWS, RIVALS = 16, 32
+"""Draws of the objective by which that is reckoned with, and told trials that may be the best in one of them."""
+
+CANDIDATE_OPERATIONS = 2**28
+"""Multiplications that the first scoring of candidates may take: a fifth of a second at most on a slow core."""
+
+LONG = 500
+"""Beyond so many observations half of the starts are refined."""
+
 REMEMBERED = 4
 """Fits kept: one study needs one, a parallel or replayed one a few."""
 
 MOST_PENDING = 100
 """Pending trials that the model believes, the most recent; duplicates are avoided among all of them."""
+
+BESIDE = 0.02
+"""Unit coordinates within which a better trial speaks for a local step."""
 
 REFIT_EACH = 40
 """Up to so many trials the hyperparameters are fitted anew for each; then in steps of a sixteenth."""
@@ -118,41 +147,21 @@ def scheduled(told: int) -> int:
     return size
 
 
-class _View:
-    """A history as one ask sees it, with what the ask itself has proposed so far.
-
-    Attributes:
-        taken: keys of all configurations told, pending or proposed.
-        pending: raw coordinates of those that have not told anything yet, shape (p, d).
-    """
-
-    def __init__(self, history: History[Space], taken: set[bytes]) -> None:
-        self.history, self.space, self.taken = history, history.space, taken
-        params = [row for row in history.params(history.pending) if row is not None]
-        self.pending, _ = encode_valid(self.space, params)
-
-    @property
-    def known(self) -> int:
-        """How many trials were told or are on their way."""
-        return len(told_numbers(self.history)) + len(self.pending)
-
-    def propose(self, raw: Array) -> None:
-        """Count a proposal (d,) as pending."""
-        self.taken.update(keys(raw[None, :]))
-        self.pending = np.concatenate([self.pending, raw[None, :]])
-
-
 @dataclass(frozen=True)
 class GaussianProcess:
     """Bayesian optimisation with a Gaussian process.
 
     Arguments:
-        initial_design: trials before the model is used; None for 2 d, at least 4 and at most 20.
+        initial_design: trials before the model is used; None for d + 1, at least 4 and at most 10.
         candidates: points spread over the space in each search; a power of two.
         starts: points that are refined.
         beta: how many observations' weight a user's prior has; its exponent is beta / n.
         most: observations that the model is conditioned on.
         most_fitted: observations that its hyperparameters are fitted to.
+        cost_exponent: how much the cost of a trial counts, where trials tell it: 0 not at all, 1 for
+            improvement per cost.
+        finish: whether local steps of `trimtab.tuners.values.trust_region` are taken once they pay; such
+            suggestions carry that tuner's name.
     """
 
     initial_design: int | None = None
@@ -161,27 +170,29 @@ class GaussianProcess:
     beta: float = 10.0
     most: int = 1000
     most_fitted: int = 300
+    cost_exponent: float = 0.0
+    finish: bool = True
     _fits: dict[tuple[Space, bytes], Settings] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     name: ClassVar[str] = "gp"
     needs: ClassVar[Info] = Info.VALUES
-    refs: ClassVar[tuple[Reference, ...]] = GP_REFS + SOBOL_REFS
+    refs: ClassVar[tuple[Reference, ...]] = GP_REFS + TRUST_REGION_REFS + SOBOL_REFS
 
     def ask(self, history: History[Space], count: int, key: Key) -> list[Suggestion]:
         """`count` configurations; fewer where a small space has no more that were not tried."""
-        view = _View(history, tried(history))
+        view = View(history)
         out: list[Suggestion] = []
         for place in range(count):
             found = self._propose(view, key.for_trial(key.trial + place))
             if found is None:
                 break
-            raw, why = found
-            view.propose(raw)
-            out.append(Suggestion(history.space.decode(raw), self.name, why))
+            raw, tuner, why = found
+            view.propose(raw, tuner)
+            out.append(Suggestion(history.space.decode(raw), tuner, why))
         return out
 
-    def _propose(self, view: _View, key: Key) -> tuple[Array, str] | None:
-        """One raw configuration and why; None where a small space has nothing left."""
+    def _propose(self, view: View, key: Key) -> tuple[Array, str, str] | None:
+        """One raw configuration, who proposes it, and why; None where a small space has nothing left."""
         space, reason = view.space, ""
         wanted = self._wanted(len(space))
         if view.known < wanted:
@@ -190,33 +201,34 @@ class GaussianProcess:
             reason = "in place of the Gaussian process, which has one objective"
         else:
             try:
+                step = finish(view, key) if self.finish else None
+                if step is not None:
+                    return step[0], NAME, step[1]
                 model = self._model(view)
                 if model is not None:
-                    return self._maximise(view, model, key)
+                    found = self._maximise(view, model, key)
+                    return None if found is None else (found[0], self.name, found[1])
                 reason = "no trial has told a finite value yet"
             # A surrogate may fail in ways that nobody foresaw; the study goes on, and says why.
             except Exception as error:  # noqa: BLE001
                 reason = f"in place of the Gaussian process, which failed ({type(error).__name__}: {error})"
-        found = design_point(space, view.taken, key)
-        return None if found is None else (found[0], f"{found[1]} ({reason})")
+        drawn = design_point(space, view.taken, key)
+        return None if drawn is None else (drawn[0], self.name, f"{drawn[1]} ({reason})")
 
     def _wanted(self, columns: int) -> int:
         """How many trials the initial design has."""
-        return min(max(2 * columns, 4), 20) if self.initial_design is None else self.initial_design
+        return min(max(columns + 1, 4), 10) if self.initial_design is None else self.initial_design
 
-    def _model(self, view: _View) -> Model | None:
+    def _model(self, view: View) -> Model | None:
         """The model of what was told, believing what is pending; None where no loss is finite."""
-        history, space = view.history, view.space
-        told = told_numbers(history)
-        evidence = gather(history, subset(history, told, self.most))
+        history, space, told = view.history, view.space, view.told
+        evidence = _thinned(view.evidence(self.most), space)
         if not evidence.good.any():
             return None
         embedding = Embedding(space.columns)
-        first = gather(history, subset(history, told[: scheduled(len(told))], self.most_fitted))
+        first = _thinned(gather(history, subset(history, told[: scheduled(len(told))], self.most_fitted)), space)
         settings = self._settings(space, first if first.good.any() else evidence, embedding)
-        model = build(evidence, space.to_unit(evidence.raw), embedding, settings)
-        pending = view.pending[-MOST_PENDING:]
-        return model.believing(space.to_unit(pending)) if len(pending) else model
+        return build(evidence, space.to_unit(evidence.raw), embedding, settings)
 
     def _settings(self, space: Space, evidence: Evidence, embedding: Embedding) -> Settings:
         """The settings fitted to the evidence, remembered by it."""
@@ -229,11 +241,10 @@ class GaussianProcess:
                 self._fits.pop(oldest, None)
         return settings
 
-    def _maximise(self, view: _View, model: Model, key: Key) -> tuple[Array, str] | None:
+    def _maximise(self, view: View, model: Model, key: Key) -> tuple[Array, str] | None:
         """The untried configuration of highest weighted log expected improvement that was found."""
         space = view.space
-        belief = Belief(space, self.beta / max(len(told_numbers(view.history)), 1)) if has_priors(space) else None
-        criterion = LogImprovement(model, model.best, belief)
+        criterion = self._criterion(view, model, key)
         if is_listable(space):
             raw = left(space, view.taken)
             if not len(raw):
@@ -242,7 +253,8 @@ class GaussianProcess:
             place = int(values.argmax())
         else:
             rng = key.child("gp").generator()
-            scored = Search(space, criterion, self.starts).run(self._candidates(space, model, rng))
+            starts = self.starts if len(model.posterior.values) <= LONG else max(self.starts // 2, 1)
+            scored = Search(space, criterion, starts).run(self._candidates(space, model, rng))
             raw, values = scored.raw, scored.values
             free = (place for place, name in enumerate(keys(raw)) if name not in view.taken)
             place = next(free, -1)
@@ -251,16 +263,38 @@ class GaussianProcess:
                 return None if found is None else (found[0], f"{found[1]} (all that looked better was tried)")
         return raw[place], self._reason(view.history, model, raw[place], float(values[place]))
 
+    def _criterion(self, view: View, model: Model, key: Key) -> Total:
+        """What is maximised: improvement, feasibility, the users' priors and the cost, as far as there are any."""
+        space, parts = view.space, list[Criterion]()
+        pending = space.to_unit(view.pending[-MOST_PENDING:])
+        noisy = model.posterior.hyperparameters.noise > NOISY or bool(model.posterior.known.any())
+        if not np.isfinite(model.best):
+            pass  # no feasible trial yet: what counts is to find one
+        elif noisy or len(pending):
+            normals = key.child("gp/draws").generator().standard_normal((DRAWS, RIVALS + len(pending)))
+            parts.append(LogNoisyImprovement(model.imagining(pending, normals, RIVALS)))
+        else:
+            parts.append(LogImprovement(model, model.best))
+        parts += [LogFeasibility(side) for name, side in model.sides.items() if name != COST]
+        if self.cost_exponent and COST in model.sides:
+            parts.append(LogCost(model.sides[COST], model.cost_scale, self.cost_exponent))
+        if has_priors(space):
+            parts.append(Belief(space, self.beta / max(len(view.told), 1)))
+        return Total(parts)
+
     def _candidates(self, space: Space, model: Model, rng: np.random.Generator) -> Array:
         """Latent points (m, d) over the space, around the best trials, and from the users' priors."""
-        parts = [
-            spread(rng, self.candidates, len(space)),
-            near(rng, filled(rng, model.incumbents), self.candidates // 16),
-        ]
+        count = self._affordable(model)
+        parts = [spread(rng, count, len(space)), near(rng, filled(rng, model.incumbents), max(count // 16, 16))]
         if has_priors(space):
-            drawn = space.to_unit(space.sample_raw(rng, self.candidates // 4, prior=True))
+            drawn = space.to_unit(space.sample_raw(rng, count // 4, prior=True))
             parts.append(filled(rng, drawn))
         return np.concatenate(parts)
+
+    def _affordable(self, model: Model) -> int:
+        """How many candidates are scored, a power of two: n^2 operations each, so fewer for long histories."""
+        most = max(CANDIDATE_OPERATIONS // max(len(model.posterior.values), 1) ** 2, 128)
+        return int(min(self.candidates, 2 ** (most.bit_length() - 1)))
 
     def _reason(self, history: History[Space], model: Model, raw: Array, value: float) -> str:
         """One line for people, in the objective's own units and sign."""
@@ -273,3 +307,21 @@ class GaussianProcess:
             f"log expected improvement {value:.3g}: predicted {predicted:.6g}, best {best:.6g}, "
             f"from {model.trials} trials{pending}"
         )
+
+
+def _thinned(evidence: Evidence, space: Space) -> Evidence:
+    """Evidence without the local steps that ended beside a better trial.
+
+    A local search leaves dozens of trials in a corner of the space, which say nothing about the rest of it and,
+    being as close as they are, make the covariance singular and a rough function look like a noisy one.
+    """
+    local = np.flatnonzero(evidence.proposed_by(NAME) & evidence.good)
+    if not local.size:
+        return evidence
+    unit = np.nan_to_num(space.to_unit(evidence.raw), nan=-1.0)
+    kept = np.ones(len(evidence.losses), dtype=np.bool_)
+    for row in local.tolist():
+        better = evidence.losses < evidence.losses[row]
+        gaps = np.abs(unit[better] - unit[row]).max(axis=1, initial=0.0)
+        kept[row] = not (gaps < BESIDE).any()
+    return evidence[np.flatnonzero(kept)]

@@ -17,7 +17,7 @@ Array = NDArray[np.float64]
 LISTED = 4096
 """A space with at most so many configurations counts as small: they are listed and tried once each."""
 
-RECENT = 16_384
+RECENT = 4096
 """At most so many trials, the most recent ones, are compared with a proposal: what keeps an ask bounded."""
 
 

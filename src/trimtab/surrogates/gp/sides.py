@@ -1,0 +1,81 @@
+"""What surrounds the objective: surfaces of the constraints, of failure, and of the cost.
+
+- A named constraint c, feasible where c <= 0: sign(c) log(1 + |c| / median |c|), divided by its standard
+  deviation. The threshold stays at 0, and one huge violation does not hide where the boundary is.
+- Failure: 1 where a trial told no value, -1 where it did, which makes least-squares classification of it
+  (Rasmussen and Williams 2006, section 6.5) and needs neither approximation nor iteration.
+- The logarithm of the cost, standardised.
+
+A surface is made where there is something to learn: two different values at least.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trimtab.surrogates.evidence import Evidence
+from trimtab.surrogates.gp.embedding import Embedding
+from trimtab.surrogates.gp.regression import Data, Hyperparameters, condition, fit
+from trimtab.surrogates.gp.surface import Surface
+
+__all__ = ["COST", "FAILURE", "cost_scale", "fit_sides", "make_sides"]
+
+Array = NDArray[np.float64]
+
+FAILURE, COST = "/failure", "/cost"
+"""Names of the two that no user gave; the slash keeps them apart from constraints of the same name."""
+
+
+def fit_sides(evidence: Evidence, features: Array, embedding: Embedding) -> dict[str, Hyperparameters]:
+    """Hyperparameters of each side surface that the evidence gives, by its name."""
+    return {name: fit(data) for name, data in _sides(evidence, features, embedding)}
+
+
+def make_sides(
+    evidence: Evidence, features: Array, embedding: Embedding, fitted: Mapping[str, Hyperparameters]
+) -> dict[str, Surface]:
+    """The surfaces; one that nothing was fitted for yet takes the modes of the priors.
+
+    Raises:
+        NotPositiveDefinite: the points admit no covariance.
+    """
+    start = Hyperparameters.start(len(embedding.columns))
+    return {
+        name: Surface(embedding, condition(data, fitted.get(name, start)))
+        for name, data in _sides(evidence, features, embedding)
+    }
+
+
+def cost_scale(evidence: Evidence) -> float:
+    """What one unit of the cost's surface is in log cost."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs = np.log(evidence.cost)
+    told = np.isfinite(logs)
+    return float(logs[told].std()) if told.any() else 0.0
+
+
+def _sides(evidence: Evidence, features: Array, embedding: Embedding) -> Iterator[tuple[str, Data]]:
+    """Names and data."""
+    columns = [(name, _squashed(column)) for name, column in zip(evidence.names, evidence.constraints.T, strict=True)]
+    columns.append((FAILURE, np.where(np.isnan(evidence.measured), 1.0, -1.0)))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        columns.append((COST, np.log(evidence.cost)))
+    for name, column in columns:
+        told = np.isfinite(column)
+        deviation = float(column[told].std()) if told.any() else 0.0
+        if deviation <= 0.0:
+            continue
+        shift = float(column[told].mean()) if name == COST else 0.0
+        values = (column[told] - shift) / deviation
+        yield name, Data(features[told], values, np.zeros(len(values)), embedding.groups, len(embedding.columns))
+
+
+def _squashed(column: Array) -> Array:
+    """Violations on a logarithmic scale around 0, shape (n,)."""
+    size = np.abs(np.clip(np.nan_to_num(column, nan=0.0, posinf=1e300, neginf=-1e300), -1e300, 1e300))
+    scale = float(np.median(size[size > 0.0])) if (size > 0.0).any() else 1.0
+    out: Array = np.where(np.isnan(column), np.nan, np.sign(column) * np.log1p(size / scale))
+    return out

@@ -1,0 +1,175 @@
+"""A quadratic model of a function near a point, learned from few values, and its minimum in a box.
+
+    q(z) = c + g.z + z^T H z / 2,   z = (u - centre) / radius
+
+With d coordinates q has (d + 1)(d + 2) / 2 coefficients, and a tuner has fewer values. So the coefficients
+get a Gaussian prior, which makes q a Gaussian process with a polynomial kernel,
+
+    k(z, z') = s^2 (100 + t + t^2 / 2),   t = sum_j a_j^2 z_j z'_j,
+
+whose mean is a quadratic for any number of points: where the values say nothing, the smallest one that
+explains them. The relevance a_j of each coordinate (ill-conditioned functions have some that matter a
+thousand times as much as others) and the noise v maximise the marginal likelihood, in which s^2 has its
+closed form y^T K^-1 y / n, under broad priors on log a_j and log v. A value far from the centre carries
+the terms that a quadratic lacks; its noise variance is v max(1, |z|)^6, since they grow with |z|^3.
+
+Least-norm quadratics from too few points are M. J. D. Powell's, "Least Frobenius norm updating of quadratic
+models that satisfy interpolation conditions", Mathematical Programming 100, 2004; the kernel and the choice
+of its parameters are Rasmussen and Williams 2006, sections 4.2.2 and 5.4. The relevances and the noise in
+place of interpolation are this file's own.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from trimtab.surrogates.gp.cholesky import NotPositiveDefinite, factor, inverse_of, solve
+
+__all__ = ["FARTHEST", "Quadratic", "fit_quadratic", "minimum_in_box"]
+
+Array = NDArray[np.float64]
+
+CONSTANT = 100.0
+"""Prior variance of the constant, in units of s^2."""
+
+RELEVANCE = (-1.0, 1.5)
+"""Mean and deviation of the prior of each log relevance."""
+
+NOISE = (math.log(1e-4), 6.0)
+"""Mean and deviation of the prior of the log noise."""
+
+BOUNDS = ((-8.0, 4.0), (math.log(1e-12), 0.0))
+"""Of each log relevance, and of the log noise."""
+
+FARTHEST = 1e8
+"""Values are cut at so many times their median size."""
+
+_LARGE = 1e25
+
+
+@dataclass(frozen=True, slots=True)
+class Quadratic:
+    """c + g.z + z^T H z / 2 in scaled coordinates z, shapes (), (d,), (d, d).
+
+    Arguments:
+        constant, slope, curvature: c, g and H, in the units of the values that were fitted.
+        relevance: a, shape (d,).
+        deviation: of the noise at the centre, in the units of the values.
+    """
+
+    constant: float
+    slope: Array
+    curvature: Array
+    relevance: Array
+    deviation: float
+
+    def value(self, z: Array) -> float:
+        """The model at z, shape (d,)."""
+        return self.constant + float(self.slope @ z + 0.5 * (z @ self.curvature @ z))
+
+    def gradient(self, z: Array) -> Array:
+        """Its derivatives at z, shape (d,)."""
+        out: Array = self.slope + self.curvature @ z
+        return out
+
+
+def fit_quadratic(z: Array, values: Array, iterations: int = 30) -> Quadratic:
+    """The quadratic of highest posterior density for values (n,) at scaled points z (n, d), n >= 2.
+
+    Raises:
+        NotPositiveDefinite: the points and values admit no model, for instance because some are not finite.
+    """
+    columns = z.shape[1]
+    spread = np.maximum(np.abs(z).max(axis=1, initial=0.0), 1.0) ** 6
+    scale = float(np.median(np.abs(values))) or float(np.abs(values).max()) or 1.0
+    # A loss a hundred million times as far off as the others is no quadratic's; squares of larger ones overflow.
+    with np.errstate(over="ignore"):
+        scaled = np.clip(values / scale, -FARTHEST, FARTHEST)
+    start = np.append(np.full(columns, RELEVANCE[0]), NOISE[0])
+    found = minimize(
+        _objective,
+        start,
+        args=(z, scaled, spread),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=[BOUNDS[0]] * columns + [BOUNDS[1]],
+        options={"maxiter": iterations, "ftol": 1e-4},
+    )
+    logs = found.x if np.isfinite(found.x).all() else start
+    relevance, noise = np.exp(logs[:-1]), math.exp(logs[-1])
+    known = z * relevance
+    covariance, _ = _covariance(known, noise * spread)
+    lower, _ = factor(covariance)
+    alpha = solve(lower, scaled)
+    variance = max(float(scaled @ alpha) / len(scaled), 0.0)
+    return Quadratic(
+        constant=scale * CONSTANT * float(alpha.sum()),
+        slope=scale * relevance * (known.T @ alpha),
+        curvature=scale * np.outer(relevance, relevance) * ((known.T * alpha) @ known),
+        relevance=relevance,
+        deviation=scale * math.sqrt(variance * noise),
+    )
+
+
+def _covariance(known: Array, noise: Array) -> tuple[Array, Array]:
+    """K with noise on its diagonal, and t, both (n, n), for points times their relevances (n, d)."""
+    inner = known @ known.T
+    covariance = CONSTANT + inner + 0.5 * inner * inner
+    covariance.flat[:: len(known) + 1] += noise
+    return covariance, inner
+
+
+def _objective(logs: Array, z: Array, values: Array, spread: Array) -> tuple[float, Array]:
+    """Negative log posterior density of (log a, log v) up to a constant, and its gradient."""
+    relevance, noise = np.exp(logs[:-1]), math.exp(logs[-1])
+    known = z * relevance
+    covariance, inner = _covariance(known, noise * spread)
+    try:
+        lower, _ = factor(covariance)
+    except NotPositiveDefinite:
+        return _LARGE, np.zeros_like(logs)
+    inverse = inverse_of(lower)
+    alpha = inverse @ values
+    variance = max(float(values @ alpha) / len(values), 1e-300)
+    value = 0.5 * len(values) * math.log(variance) + float(np.log(np.diagonal(lower)).sum())
+    outer = np.outer(alpha, alpha) / variance - inverse
+    by_inner = outer * (1.0 + inner)
+    by_relevance = -np.einsum("ij,ij->j", known, by_inner @ known)
+    by_noise = -0.5 * noise * float(np.diagonal(outer) @ spread)
+    means = np.append(np.full(z.shape[1], RELEVANCE[0]), NOISE[0])
+    deviations = np.append(np.full(z.shape[1], RELEVANCE[1]), NOISE[1])
+    off = (logs - means) / deviations
+    return value + 0.5 * float(off @ off), np.append(by_relevance, by_noise) + off / deviations
+
+
+def minimum_in_box(model: Quadratic, low: Array, high: Array) -> Array:
+    """The lowest point of the model that is found in a box around 0, shape (d,).
+
+    L-BFGS-B from the centre, from half a step down the slope, and from the stationary point: a local
+    minimum, and the global one where the curvature is positive.
+
+    Arguments:
+        model: the quadratic.
+        low, high: corners of the box, low <= 0 <= high, shape (d,).
+    """
+    newton = np.linalg.lstsq(model.curvature, -model.slope, rcond=None)[0]
+    best, least = np.zeros(len(low)), model.constant
+    # Scaled so that the stopping rules, which are absolute, mean the same for losses of any size.
+    scale = max(abs(model.constant), float(np.abs(model.slope).sum()), float(np.abs(model.curvature).sum()), 1e-300)
+    for start in (best, 0.5 * np.where(model.slope > 0.0, low, high), newton):
+        found = minimize(
+            lambda z: (model.value(z) / scale, model.gradient(z) / scale),
+            np.clip(start, low, high),
+            jac=True,
+            method="L-BFGS-B",
+            bounds=list(zip(low, high, strict=True)),
+            options={"ftol": 1e-15, "gtol": 1e-12, "maxiter": 200},
+        )
+        if model.value(found.x) < least:
+            best, least = found.x, model.value(found.x)
+    return np.clip(best, low, high)
