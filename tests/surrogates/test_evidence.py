@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from trimtab.base.outcomes import EndReason, TrialState
 from trimtab.base.records import Observation
 from trimtab.space import Float, Space
-from trimtab.surrogates.evidence import encode_valid, gather, subset, told_numbers
+from trimtab.surrogates.evidence import Evidence, encode_valid, gather, subset, told_numbers
 from trimtab.testing.histories import make_history
 
 SPACE = Space(x=Float(0.0, 1.0))
@@ -69,6 +71,77 @@ def test_a_pruned_trial_is_never_better_than_the_median() -> None:
 def test_standard_errors_are_read_and_impossible_ones_ignored() -> None:
     history = make_history(SPACE, told(1.0, Observation(2.0, stderr=0.3), Observation(3.0, stderr=float("inf"))))
     assert gather(history, told_numbers(history)).stderr.tolist() == [0.0, 0.3, 0.0]
+
+
+def evidence(*ends: object, direction: str = "minimize") -> Evidence:
+    history = make_history(SPACE, told(*ends), direction=direction)
+    return gather(history, told_numbers(history))
+
+
+def test_a_trial_that_broke_a_constraint_still_measured_something() -> None:
+    broken = Observation(5.0, constraints={"c": 1.0})
+    found = evidence(1.0, broken, None, direction="maximize")
+    np.testing.assert_array_equal(found.losses, [-1.0, np.nan, np.nan])
+    np.testing.assert_array_equal(found.measured, [-1.0, -5.0, np.nan])
+    assert found.good.tolist() == [True, False, False]
+
+
+def test_constraints_are_columns_in_the_order_of_their_first_telling() -> None:
+    found = evidence(
+        1.0,
+        Observation(2.0, constraints={"b": 0.5, "a": -1.0}),
+        None,
+        Observation(3.0, constraints={"c": -2.0, "b": 0.0}),
+    )
+    assert found.names == ("b", "a", "c")
+    nan = np.nan
+    np.testing.assert_array_equal(
+        found.constraints, [[nan, nan, nan], [0.5, -1.0, nan], [nan, nan, nan], [0.0, nan, -2.0]]
+    )
+
+
+def test_where_nobody_told_constraints_there_are_no_columns() -> None:
+    found = evidence(1.0, 2.0)
+    assert found.names == ()
+    assert found.constraints.shape == (2, 0)
+    assert evidence().constraints.shape == (0, 0)
+
+
+def test_costs_are_read_and_missing_ones_are_not_known() -> None:
+    found = evidence(1.0, Observation(2.0, cost=30.0), None, Observation(3.0, cost=0.0))
+    np.testing.assert_array_equal(found.cost, [np.nan, 30.0, np.nan, 0.0])
+
+
+def test_the_proposer_of_each_trial_is_known() -> None:
+    made = make_history(SPACE, told(1.0, 2.0, EndReason.KILLED, 3.0))
+    names = ["gp", "sobol", "gp", "gp"]
+    trials = [trial.with_(tuner=name) for trial, name in zip(made, names, strict=True)]
+    history = type(made)(made.study, SPACE, trials, made.seq)
+    found = gather(history, told_numbers(history))
+    # The trial whose worker was killed tells nothing, so it is not among them.
+    assert found.proposers == ("gp", "sobol", "gp")
+    assert found.proposed_by("gp").tolist() == [True, False, True]
+    assert found.proposed_by("tpe").tolist() == [False, False, False]
+
+
+def test_rows_may_be_picked_in_any_order() -> None:
+    whole = evidence(
+        1.0, Observation(2.0, stderr=0.1, constraints={"c": 0.5}, cost=3.0), Observation(4.0, constraints={"d": -1.0})
+    )
+    picked = whole[np.array([2, 0])]
+    assert picked.names == whole.names == ("c", "d")
+    for name in ("raw", "losses", "stderr", "measured", "constraints", "cost"):
+        np.testing.assert_array_equal(getattr(picked, name), getattr(whole, name)[[2, 0]], err_msg=name)
+    named = replace(whole, proposers=("gp", "sobol", "tpe"))
+    assert named[np.array([2, 0])].proposers == ("tpe", "gp")
+    assert whole[np.array([], dtype=np.intp)].raw.shape == (0, 1)
+
+
+def test_what_is_left_out_is_filled_in() -> None:
+    found = Evidence(np.zeros((2, 1)), np.array([1.0, np.nan]), np.zeros(2))
+    np.testing.assert_array_equal(found.measured, [1.0, np.nan])
+    assert np.isnan(found.cost).all()
+    assert (found.names, found.constraints.shape, found.proposers) == ((), (2, 0), ("", ""))
 
 
 def test_trials_outside_the_space_are_left_out() -> None:

@@ -6,18 +6,20 @@ import numpy as np
 import pytest
 
 from trimtab.base.errors import InvalidSpace
+from trimtab.base.history import History
 from trimtab.base.records import Objective, Observation
 from trimtab.base.seeds import Key
 from trimtab.space import Categorical, Float, Int, Ordered, Space
 from trimtab.testing.histories import make_history
-from trimtab.testing.tuner_kit import NUMBERS, loss
-from trimtab.tuners.auto import Auto
+from trimtab.testing.tuner_kit import CONDITIONAL, NUMBERS, loss
+from trimtab.tuners.auto import MANY, QUICK, Auto
 from trimtab.tuners.values.gp import GaussianProcess
 from trimtab.tuners.values.random_search import RandomSearch
+from trimtab.tuners.values.trust_region import TrustRegion
 
 TRACED = Space.traced({"x": Float(0.0, 1.0)})
 TWO = [Objective("a"), Objective("b")]
-MANY = Space({f"x{place}": Float(0.0, 1.0) for place in range(1001)})
+WIDE = Space({f"x{place}": Float(0.0, 1.0) for place in range(1001)})
 
 
 @pytest.mark.parametrize(
@@ -29,7 +31,7 @@ MANY = Space({f"x{place}": Float(0.0, 1.0) for place in range(1001)})
         (Space.traced({}), TWO, "random", "there is no parameter to vary"),
         (NUMBERS, TWO, "sobol", "2 objectives have no single best to look for, so the space is covered evenly"),
         (TRACED, TWO, "random", "2 objectives have no single best to look for, so the space is covered evenly"),
-        (MANY, None, "random", "1001 parameters are more than a model can tell apart"),
+        (WIDE, None, "random", "1001 parameters are more than a model can tell apart"),
         (Space(k=Categorical(list("abcd"))), None, "sobol", "there are 4 configurations, and all of them can be tried"),
         (
             Space.traced({"k": Categorical(list("abcd"))}),
@@ -59,8 +61,26 @@ def test_it_changes_its_method_with_the_study() -> None:
     auto, space = Auto(), Space.traced({})
     (first,) = auto.ask(make_history(space), 1, Key(0, 0, "ask"))
     grown = make_history(TRACED, [(row, loss(row)) for row in TRACED.sample(np.random.default_rng(0), 10)])
-    (later,) = auto.ask(grown, 1, Key(0, 10, "ask"))
-    assert (first.tuner, later.tuner) == ("random", "gp")
+    found = auto.ask(grown, 12, Key(0, 10, "ask"))
+    # The Gaussian process takes local steps under their own name.
+    assert first.tuner == "random"
+    assert {later.tuner for later in found} == {"gp", TrustRegion.name}
+    assert all(later.why.endswith(f"; {later.tuner} because {auto.pick(grown)[1]}") for later in found)
+    assert auto.pick(grown)[0] == "gp"
+
+
+@pytest.mark.parametrize(
+    ("space", "name"), [(NUMBERS, "cma-es"), (CONDITIONAL, "tpe"), (TRACED, "tpe"), (Space(x=Float(0.0, 1.0)), "tpe")]
+)
+def test_many_trials_that_are_over_at_once_are_not_worth_a_model(space: Space, name: str) -> None:
+    def history(count: int, seconds: float) -> History[Space]:
+        made = make_history(space, [(row, loss(row)) for row in space.sample(np.random.default_rng(0), count)])
+        trials = [trial.with_(ended=trial.started + seconds) for trial in made]
+        return History(made.study, space, trials, made.seq)
+
+    assert Auto().pick(history(MANY, 0.5 * QUICK))[0] == name
+    assert Auto().pick(history(MANY, 2.0 * QUICK))[0] == "gp"
+    assert Auto().pick(history(MANY - 1, 0.5 * QUICK))[0] == "gp"
 
 
 def test_a_method_that_fails_is_replaced_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,9 +30,34 @@ class TestGaussianProcess(TunerKit):
         return make_tuner("gp")
 
 
+class TestTPE(TunerKit):
+    def make_tuner(self) -> Tuner[Space]:
+        return make_tuner("tpe")
+
+
+class TestCMAES(TunerKit):
+    def make_tuner(self) -> Tuner[Space]:
+        return make_tuner("cma-es")
+
+
+class TestEvolution(TunerKit):
+    def make_tuner(self) -> Tuner[Space]:
+        return make_tuner("evolution")
+
+
+class TestPortfolio(TunerKit):
+    def make_tuner(self) -> Tuner[Space]:
+        return make_tuner("portfolio")
+
+
 class TestAuto(TunerKit):
     def make_tuner(self) -> Tuner[Space]:
         return make_tuner("auto")
+
+
+class TestTrustRegion(TunerKit):
+    def make_tuner(self) -> Tuner[Space]:
+        return make_tuner("trust-region")
 
 
 def test_no_tuner_is_left_out() -> None:

@@ -11,7 +11,8 @@ answer is a random draw with the reason; only a space with nothing left ends a s
 | more parameters than a model can tell apart | random |
 | hardly more configurations than a model would need to begin | sobol, until all are tried |
 | many trials, and none of them told a finite value | sobol, random for define-by-run |
-| anything else | gp |
+| many trials, each over sooner than a model would answer | cma-es for numbers, else tpe |
+| anything else | gp, which hands over to trust-region for local steps |
 """
 
 from __future__ import annotations
@@ -38,6 +39,10 @@ MOST_COLUMNS = 1000
 
 FEW = 8
 """A space of so few configurations is tried completely."""
+
+MANY, QUICK, TIMED = 300, 0.02, 20
+"""From so many trials on, trials that take less than so many seconds (the median of the last few) are not
+worth the time that a Gaussian process needs to place one."""
 
 HOPELESS = 40
 """After so many trials without a finite value the space is covered until one is found."""
@@ -84,6 +89,11 @@ class Auto:
         finite = int(np.isfinite(history.values[:, 0]).sum())
         if len(history) >= HOPELESS and not finite:
             return even, f"none of {len(history)} trials has told a finite value"
+        seconds = _seconds(history) if len(history) >= MANY else np.inf
+        if seconds < QUICK:
+            numbers = sum(column.kind != "categorical" for column in space.columns)
+            name = "cma-es" if numbers == len(space) > 1 and not space.is_traced else "tpe"
+            return name, f"a trial takes {1e3 * seconds:.2g} ms, less than a model would need to place it"
         return "gp", f"one objective over {len(space)} parameter{'s' * (len(space) != 1)} is worth modelling"
 
     def _tuner(self, name: str) -> Tuner[Space]:
@@ -91,3 +101,10 @@ class Auto:
         if name not in self._made:
             self._made[name] = make_tuner(name)
         return self._made[name]
+
+
+def _seconds(history: History[Space]) -> float:
+    """Median duration of the last trials that ran to their end, in seconds; inf where none is known."""
+    last = (history.trial(number) for number in history.complete[-TIMED:].tolist())
+    known = [trial.duration for trial in last if trial.duration is not None]
+    return float(np.median(known)) if known else np.inf

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from trimtab.space import Categorical, Choice, Float, Space
 from trimtab.surrogates.evidence import Evidence
-from trimtab.surrogates.gp import Embedding, Hyperparameters, Model, build, fingerprint, fit_settings
+from trimtab.surrogates.gp import FAILURE, Embedding, Hyperparameters, Model, build, fingerprint, fit_settings
 from trimtab.surrogates.gp.kernels import matern52, squared_distances
 
 SPACE = Space(x=Float(0.0, 1.0), y=Float(0.0, 1.0))
@@ -122,6 +124,46 @@ def test_believing_lowers_the_incumbent_where_much_is_expected() -> None:
     assert found.believing(goal).best == pytest.approx(expected)
 
 
+def test_a_trial_that_broke_a_constraint_informs_the_objective_and_is_no_incumbent() -> None:
+    raw = points()
+    broken = raw[:, 0] < 0.5
+    told = Evidence(
+        raw,
+        np.where(broken, np.nan, bowl(raw)),
+        np.zeros(40),
+        measured=bowl(raw),
+        names=("c",),
+        constraints=0.5 - raw[:, :1],
+    )
+    found, unseen = model(told), np.array([[0.2, 0.4], [0.3, 0.7], [0.4, 0.4]])
+    np.testing.assert_allclose(found.warp.inverse(found.predict(unseen)[0]), bowl(unseen), atol=0.02)
+    assert (found.incumbents[:, 0] >= 0.5).all()
+    assert found.told_rows.tolist() == np.flatnonzero(~broken).tolist()
+    assert found.best == pytest.approx(found.predict(raw[~broken])[0].min())
+    np.testing.assert_allclose(found.told_means, found.predict(raw[~broken])[0], atol=1e-8)
+    assert set(found.sides) == {"c"}
+    assert (found.sides["c"].predict(unseen)[0] > 0.0).all()
+
+
+def test_where_every_trial_broke_a_constraint_there_is_a_model_and_no_best() -> None:
+    raw = points()
+    told = Evidence(
+        raw, np.full(40, np.nan), np.zeros(40), measured=bowl(raw), names=("c",), constraints=raw[:, :1] + 0.1
+    )
+    found, unseen = model(told), points(10, seed=1)
+    assert np.isposinf(found.best)
+    assert len(found.incumbents) == len(found.told_rows) == 0
+    np.testing.assert_allclose(found.warp.inverse(found.predict(unseen)[0]), bowl(unseen), atol=0.02)
+
+
+def test_failures_have_a_surface_of_their_own() -> None:
+    raw = points(60)
+    found = model(evidence(np.where(raw[:, 0] > 0.7, np.nan, bowl(raw)), raw))
+    mean, _ = found.sides[FAILURE].predict(np.array([[0.95, 0.5], [0.4, 0.5]]))
+    assert mean[0] > 0.0 > mean[1]
+    assert FAILURE not in model(evidence(bowl(raw), raw)).sides
+
+
 def test_the_fingerprint_tells_evidence_apart() -> None:
     raw, losses = points(5), np.arange(5.0)
     one = evidence(losses, raw)
@@ -132,5 +174,9 @@ def test_the_fingerprint_tells_evidence_apart() -> None:
         evidence(losses, raw, stderr=0.1),
         evidence(losses[:4], raw[:4]),
         evidence(losses, raw.reshape(10, 1)[:5]),
+        replace(one, measured=losses + 1),
+        replace(one, cost=losses),
+        replace(one, names=("c",), constraints=losses[:, None]),
+        replace(one, names=("d",), constraints=losses[:, None]),
     ]
-    assert len({fingerprint(one), *map(fingerprint, others)}) == 6
+    assert len({fingerprint(one), *map(fingerprint, others)}) == 10

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import log_ndtr
+from scipy.special import erfcx, log_ndtr, ndtr
 
 from trimtab.surrogates.acquisition.criterion import Predictor
 
@@ -40,7 +40,9 @@ class LogFeasibility:
         deviation = np.sqrt(variance)
         z = -mean / deviation
         value = log_ndtr(z)
-        # phi / Phi in logarithms: both underflow far below 0, their ratio is about -z there.
-        by_z = np.exp(-0.5 * z * z - 0.5 * math.log(2.0 * math.pi) - value)
+        # phi / Phi: both underflow far below 0, where erfcx gives their ratio without cancellation.
+        tail = math.sqrt(2.0 / math.pi) / erfcx(np.maximum(-z, 0.0) / math.sqrt(2.0))
+        near = np.maximum(z, 0.0)
+        by_z = np.where(z < 0.0, tail, np.exp(-0.5 * near * near - 0.5 * math.log(2.0 * math.pi)) / ndtr(near))
         by_mean, by_variance = -by_z / deviation, -by_z * z / (2.0 * variance)
         return value, by_mean[:, None] * mean_slope + by_variance[:, None] * variance_slope

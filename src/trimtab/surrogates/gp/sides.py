@@ -1,7 +1,7 @@
 """What surrounds the objective: surfaces of the constraints, of failure, and of the cost.
 
 - A named constraint c, feasible where c <= 0: sign(c) log(1 + |c| / median |c|), divided by its standard
-  deviation. The threshold stays at 0, and one huge violation does not hide where the boundary is.
+  deviation, and cut at a few medians. The threshold stays at 0, and one huge violation does not hide it.
 - Failure: 1 where a trial told no value, -1 where it did, which makes least-squares classification of it
   (Rasmussen and Williams 2006, section 6.5) and needs neither approximation nor iteration.
 - The logarithm of the cost, standardised.
@@ -24,6 +24,9 @@ from trimtab.surrogates.gp.surface import Surface
 __all__ = ["COST", "FAILURE", "cost_scale", "fit_sides", "make_sides"]
 
 Array = NDArray[np.float64]
+
+FARTHEST = 2.5
+"""Where squashed violations are cut: a larger one would make the scale, and hide where the boundary is."""
 
 FAILURE, COST = "/failure", "/cost"
 """Names of the two that no user gave; the slash keeps them apart from constraints of the same name."""
@@ -53,8 +56,8 @@ def cost_scale(evidence: Evidence) -> float:
     """What one unit of the cost's surface is in log cost."""
     with np.errstate(divide="ignore", invalid="ignore"):
         logs = np.log(evidence.cost)
-    told = np.isfinite(logs)
-    return float(logs[told].std()) if told.any() else 0.0
+    told = logs[np.isfinite(logs)]
+    return float(told.std()) if told.size and told.max() > told.min() else 0.0
 
 
 def _sides(evidence: Evidence, features: Array, embedding: Embedding) -> Iterator[tuple[str, Data]]:
@@ -65,17 +68,20 @@ def _sides(evidence: Evidence, features: Array, embedding: Embedding) -> Iterato
         columns.append((COST, np.log(evidence.cost)))
     for name, column in columns:
         told = np.isfinite(column)
-        deviation = float(column[told].std()) if told.any() else 0.0
-        if deviation <= 0.0:
+        if not told.any() or column[told].max() == column[told].min():
             continue
+        deviation = float(column[told].std())
         shift = float(column[told].mean()) if name == COST else 0.0
         values = (column[told] - shift) / deviation
         yield name, Data(features[told], values, np.zeros(len(values)), embedding.groups, len(embedding.columns))
 
 
 def _squashed(column: Array) -> Array:
-    """Violations on a logarithmic scale around 0, shape (n,)."""
-    size = np.abs(np.clip(np.nan_to_num(column, nan=0.0, posinf=1e300, neginf=-1e300), -1e300, 1e300))
-    scale = float(np.median(size[size > 0.0])) if (size > 0.0).any() else 1.0
-    out: Array = np.where(np.isnan(column), np.nan, np.sign(column) * np.log1p(size / scale))
+    """Violations in units of their median size, on a logarithmic scale around 0 that ends at `FARTHEST`; shape (n,)."""
+    size = np.abs(column)
+    broad = size[np.isfinite(size) & (size > 0.0)]
+    scale = float(np.median(broad)) if broad.size else 1.0
+    with np.errstate(over="ignore"):
+        far = np.minimum(np.log1p(np.minimum(size / scale, 1e6)), FARTHEST)
+    out: Array = np.where(np.isnan(column), np.nan, np.sign(column) * far)
     return out

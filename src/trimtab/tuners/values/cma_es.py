@@ -39,7 +39,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
-from cmaes import CMA, CMAwM, SepCMA  # type: ignore[import-untyped]  # it comes without annotations
+from cmaes import CMA, CMAwM, SepCMA
 from numpy.typing import NDArray
 
 from trimtab.base.errors import InvalidSpace

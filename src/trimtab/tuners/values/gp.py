@@ -1,14 +1,18 @@
 """Bayesian optimisation with a Gaussian process and log expected improvement.
 
-Needs values; uses their standard errors where they are told. Works on spaces of any kind. An ask
+Needs values; uses their standard errors, named constraints and costs where they are told. Works on spaces of
+any kind. An ask
 
-1. proposes the default configuration, if the user gave any default, and then Sobol points (or draws from
-   the users' priors where there are any) until `initial_design` trials are told or pending;
-2. fits the surrogate of `trimtab.surrogates.gp` to the history: Matern-5/2 with dimension-scaled priors on
-   the length-scales, losses warped, failures as the worst loss seen;
-3. lets it believe its own prediction at pending trials (Ginsbourger, Le Riche and Carraro 2010);
-4. maximises log expected improvement below the lowest posterior mean at a told trial, weighted by the
-   users' priors, over snapped and feasible configurations that were not tried.
+1. proposes the default configuration, and then Sobol points near the middle (or draws from the users'
+   priors where there are any) until `initial_design` trials are told or pending;
+2. takes a local step where these have been paying, or are due (`trimtab.tuners.values.trust_region`);
+3. fits the surrogate of `trimtab.surrogates.gp` to the history: Matern-5/2 with dimension-scaled priors on
+   the length-scales, losses warped; failures count as the worst loss seen, and beside it, like each named
+   constraint, they get a surface of their own;
+4. maximises the logarithm of: the expected improvement, times the probability that the trial neither fails
+   nor breaks a constraint, times the users' priors, over a power of the cost; over snapped and feasible
+   configurations that were not tried. The improvement is over the lowest posterior mean at a told trial; where
+   the trials are noisy, or some are pending, it is averaged over joint draws of what they may really be.
 
 The answer depends on the space, the history and the key alone. The length-scales, the noise and the power
 of the warp are fitted to the first m of n told trials, m from a fixed schedule (every trial up to 40, then
@@ -49,6 +53,7 @@ from trimtab.surrogates.acquisition import (
 )
 from trimtab.surrogates.evidence import Evidence, gather, subset
 from trimtab.surrogates.gp import COST, Embedding, Model, Settings, build, fingerprint, fit_settings
+from trimtab.surrogates.threads import single_thread
 from trimtab.tuners.values.initial_design import design_point
 from trimtab.tuners.values.quasi_random import SOBOL_REFS
 from trimtab.tuners.values.random_search import has_priors
@@ -97,10 +102,18 @@ GP_REFS = (
         venue="Advances in Neural Information Processing Systems 16, 337-344",
     ),
     Reference(
-        authors="Ginsbourger, David and Le Riche, Rodolphe and Carraro, Laurent",
-        title="Kriging Is Well-Suited to Parallelize Optimization",
-        year=2010,
-        venue="Computational Intelligence in Expensive Optimization Problems, Springer, 131-162",
+        authors="Letham, Benjamin and Karrer, Brian and Ottoni, Guilherme and Bakshy, Eytan",
+        title="Constrained Bayesian Optimization with Noisy Experiments",
+        year=2019,
+        venue="Bayesian Analysis 14(2), 495-519",
+        arxiv="1706.07094",
+    ),
+    Reference(
+        authors="Gardner, Jacob R. and Kusner, Matt J. and Xu, Zhixiang and Weinberger, Kilian Q."
+        " and Cunningham, John P.",
+        title="Bayesian Optimization with Inequality Constraints",
+        year=2014,
+        venue="International Conference on Machine Learning, PMLR 32",
     ),
     Reference(
         authors="Jones, Donald R. and Schonlau, Matthias and Welch, William J.",
@@ -109,6 +122,9 @@ GP_REFS = (
         venue="Journal of Global Optimization 13, 455-492",
     ),
 )
+
+FIRST_TRIALS = 5
+"""How many trials come before the first model: with long length-scales as its prior it needs few."""
 
 NOISY = 1e-3
 """Variance of the noise, in units of the warped losses', from which the best told value may be a lucky one."""
@@ -126,7 +142,7 @@ REMEMBERED = 4
 """Fits kept: one study needs one, a parallel or replayed one a few."""
 
 MOST_PENDING = 100
-"""Pending trials that the model believes, the most recent; duplicates are avoided among all of them."""
+"""Pending trials that the model reckons with, the most recent; duplicates are avoided among all of them."""
 
 BESIDE = 0.02
 """Unit coordinates within which a better trial speaks for a local step."""
@@ -152,7 +168,7 @@ class GaussianProcess:
     """Bayesian optimisation with a Gaussian process.
 
     Arguments:
-        initial_design: trials before the model is used; None for d + 1, at least 4 and at most 10.
+        initial_design: trials before the model is used; None for 5, or 4 in one dimension.
         candidates: points spread over the space in each search; a power of two.
         starts: points that are refined.
         beta: how many observations' weight a user's prior has; its exponent is beta / n.
@@ -182,13 +198,14 @@ class GaussianProcess:
         """`count` configurations; fewer where a small space has no more that were not tried."""
         view = View(history)
         out: list[Suggestion] = []
-        for place in range(count):
-            found = self._propose(view, key.for_trial(key.trial + place))
-            if found is None:
-                break
-            raw, tuner, why = found
-            view.propose(raw, tuner)
-            out.append(Suggestion(history.space.decode(raw), tuner, why))
+        with single_thread():
+            for place in range(count):
+                found = self._propose(view, key.for_trial(key.trial + place))
+                if found is None:
+                    break
+                raw, tuner, why = found
+                view.propose(raw, tuner)
+                out.append(Suggestion(history.space.decode(raw), tuner, why))
         return out
 
     def _propose(self, view: View, key: Key) -> tuple[Array, str, str] | None:
@@ -201,7 +218,7 @@ class GaussianProcess:
             reason = "in place of the Gaussian process, which has one objective"
         else:
             try:
-                step = finish(view, key) if self.finish else None
+                step = finish(view, key) if self._may_finish(view) else None
                 if step is not None:
                     return step[0], NAME, step[1]
                 model = self._model(view)
@@ -212,22 +229,27 @@ class GaussianProcess:
             # A surrogate may fail in ways that nobody foresaw; the study goes on, and says why.
             except Exception as error:  # noqa: BLE001
                 reason = f"in place of the Gaussian process, which failed ({type(error).__name__}: {error})"
-        drawn = design_point(space, view.taken, key)
+        drawn = design_point(space, view.taken, key, inwards=view.known < wanted)
         return None if drawn is None else (drawn[0], self.name, f"{drawn[1]} ({reason})")
 
     def _wanted(self, columns: int) -> int:
         """How many trials the initial design has."""
-        return min(max(columns + 1, 4), 10) if self.initial_design is None else self.initial_design
+        return min(columns + 3, FIRST_TRIALS) if self.initial_design is None else self.initial_design
+
+    def _may_finish(self, view: View) -> bool:
+        """Whether local steps, which know neither costs nor the users' priors, may be taken."""
+        believes = has_priors(view.space) and len(view.told) < 2.0 * self.beta
+        return self.finish and not self.cost_exponent and not believes
 
     def _model(self, view: View) -> Model | None:
         """The model of what was told, believing what is pending; None where no loss is finite."""
         history, space, told = view.history, view.space, view.told
         evidence = _thinned(view.evidence(self.most), space)
-        if not evidence.good.any():
+        if not np.isfinite(evidence.measured).any():
             return None
         embedding = Embedding(space.columns)
         first = _thinned(gather(history, subset(history, told[: scheduled(len(told))], self.most_fitted)), space)
-        settings = self._settings(space, first if first.good.any() else evidence, embedding)
+        settings = self._settings(space, first if np.isfinite(first.measured).any() else evidence, embedding)
         return build(evidence, space.to_unit(evidence.raw), embedding, settings)
 
     def _settings(self, space: Space, evidence: Evidence, embedding: Embedding) -> Settings:
@@ -242,7 +264,7 @@ class GaussianProcess:
         return settings
 
     def _maximise(self, view: View, model: Model, key: Key) -> tuple[Array, str] | None:
-        """The untried configuration of highest weighted log expected improvement that was found."""
+        """The untried configuration of the highest criterion that was found."""
         space = view.space
         criterion = self._criterion(view, model, key)
         if is_listable(space):
@@ -259,9 +281,9 @@ class GaussianProcess:
             free = (place for place, name in enumerate(keys(raw)) if name not in view.taken)
             place = next(free, -1)
             if place < 0:
-                found = design_point(space, view.taken, key)
+                found = design_point(space, view.taken, key, inwards=False)
                 return None if found is None else (found[0], f"{found[1]} (all that looked better was tried)")
-        return raw[place], self._reason(view.history, model, raw[place], float(values[place]))
+        return raw[place], self._reason(view, model, raw[place], float(values[place]))
 
     def _criterion(self, view: View, model: Model, key: Key) -> Total:
         """What is maximised: improvement, feasibility, the users' priors and the cost, as far as there are any."""
@@ -285,7 +307,9 @@ class GaussianProcess:
     def _candidates(self, space: Space, model: Model, rng: np.random.Generator) -> Array:
         """Latent points (m, d) over the space, around the best trials, and from the users' priors."""
         count = self._affordable(model)
-        parts = [spread(rng, count, len(space)), near(rng, filled(rng, model.incumbents), max(count // 16, 16))]
+        parts = [spread(rng, count, len(space))]
+        if len(model.incumbents):
+            parts.append(near(rng, filled(rng, model.incumbents), max(count // 16, 16)))
         if has_priors(space):
             drawn = space.to_unit(space.sample_raw(rng, count // 4, prior=True))
             parts.append(filled(rng, drawn))
@@ -296,16 +320,16 @@ class GaussianProcess:
         most = max(CANDIDATE_OPERATIONS // max(len(model.posterior.values), 1) ** 2, 128)
         return int(min(self.candidates, 2 ** (most.bit_length() - 1)))
 
-    def _reason(self, history: History[Space], model: Model, raw: Array, value: float) -> str:
+    def _reason(self, view: View, model: Model, raw: Array, value: float) -> str:
         """One line for people, in the objective's own units and sign."""
-        sign = history.objectives[0].sign
-        mean, _ = model.predict(history.space.to_unit(raw[None, :]))
+        sign, pending = view.history.objectives[0].sign, len(view.pending[-MOST_PENDING:])
+        mean, _ = model.predict(view.space.to_unit(raw[None, :]))
         predicted, best = (sign * model.warp.inverse(np.array([float(mean[0]), model.best]))).tolist()
-        believed = len(model.posterior.values) - model.trials
-        pending = f" and {believed} pending" if believed else ""
+        if not np.isfinite(model.best):
+            return f"log probability {value:.3g} to keep the constraints, which none of {model.trials} trials did"
         return (
             f"log expected improvement {value:.3g}: predicted {predicted:.6g}, best {best:.6g}, "
-            f"from {model.trials} trials{pending}"
+            f"from {model.trials} trials{f' and {pending} pending' if pending else ''}"
         )
 
 

@@ -36,13 +36,14 @@ ATTEMPTS = 64
 """Draws in search of an untried configuration of a space too large to list."""
 
 
-def design_point(space: Space, taken: set[bytes], key: Key) -> tuple[Array, str] | None:
+def design_point(space: Space, taken: set[bytes], key: Key, inwards: bool = True) -> tuple[Array, str] | None:
     """Raw coordinates (d,) and what they are; None where a small space has nothing left.
 
     Arguments:
         space: where.
         taken: keys of the configurations that were tried (`untried.keys`).
         key: of the trial; its number picks the Sobol point.
+        inwards: whether that is drawn towards the middle; False where the space is to be covered after all.
 
     Raises:
         InvalidSpace: the constraints of the space leave nothing.
@@ -50,7 +51,7 @@ def design_point(space: Space, taken: set[bytes], key: Key) -> tuple[Array, str]
     default = _default(space)
     if default is not None and keys(default[None, :])[0] not in taken:
         return default, "the default configuration"
-    raw, why = _drawn(space, key)
+    raw, why = _drawn(space, key, inwards)
     if not len(space) or keys(raw[None, :])[0] not in taken:
         return raw, why
     if is_listable(space):
@@ -75,7 +76,7 @@ def _default(space: Space) -> Array | None:
         return None
 
 
-def _drawn(space: Space, key: Key) -> tuple[Array, str]:
+def _drawn(space: Space, key: Key, inwards: bool) -> tuple[Array, str]:
     """A draw from the priors, or the trial's Sobol point."""
     if has_priors(space):
         rng = key.child("design").generator()
@@ -83,7 +84,7 @@ def _drawn(space: Space, key: Key) -> tuple[Array, str]:
             drawn: Array = space.sample_raw(rng, prior=True)[0]
             return drawn, "a draw from the prior"
     raw = sobol_raw(space, key)
-    drawn_in = _inwards(space, raw)
+    drawn_in = _inwards(space, raw) if inwards else None
     if drawn_in is None:
         return raw, f"Sobol point {key.trial}"
     return drawn_in, f"Sobol point {key.trial}, drawn towards the middle"

@@ -103,12 +103,14 @@ class Standing:
     Arguments:
         radius: of the trust region, unit coordinates.
         failures: steps in a row, of this tuner's, that gained nothing worth mentioning, while nobody else did.
+        broken: steps in a row, of this tuner's, that failed or broke a constraint.
         since_other: this tuner's trials since the last one of another.
         since_local: others' trials since this tuner's last one.
     """
 
     radius: float
     failures: int
+    broken: int
     since_other: int
     since_local: int
 
@@ -127,7 +129,7 @@ def standing(evidence: Evidence, unit: Array, local: NDArray[np.bool_], shape: A
     sides = np.where(np.isnan(shape), np.inf, shape)
     scaled = np.nan_to_num(unit) / sides
     best, least = -1, np.inf
-    radius, failures, since_other, since_local = FIRST, 0, 0, 0
+    radius, failures, broken, since_other, since_local = FIRST, 0, 0, 0, 0
     for place, (loss, is_local) in enumerate(zip(evidence.losses.tolist(), local.tolist(), strict=True)):
         improved = loss < least
         pays = improved and least - loss > worth
@@ -138,6 +140,7 @@ def standing(evidence: Evidence, unit: Array, local: NDArray[np.bool_], shape: A
         if is_local:
             since_other, since_local = since_other + 1, 0
             failures = 0 if pays else failures + 1
+            broken = 0 if np.isfinite(loss) else broken + 1
             radius = (
                 min(max(radius, 2.0 * length), LARGEST) if improved else 0.5 * min(radius, max(length, 0.2 * radius))
             )
@@ -149,7 +152,7 @@ def standing(evidence: Evidence, unit: Array, local: NDArray[np.bool_], shape: A
                 radius = max(radius, min(FIRST, 2.0 * length))
         if improved:
             best, least = place, loss
-    return Standing(radius, failures, since_other, since_local)
+    return Standing(radius, failures, broken, since_other, since_local)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +166,7 @@ class _Neighbourhood:
         best: row of the best.
         free: columns that move, shape (f,).
         rows: the rows that agree with the best and tell a loss, the best included.
+        bad: those that agree with it, and failed or broke a constraint.
     """
 
     evidence: Evidence
@@ -171,6 +175,7 @@ class _Neighbourhood:
     best: int
     free: NDArray[np.intp]
     rows: NDArray[np.intp]
+    bad: NDArray[np.intp]
 
     @classmethod
     def of(cls, view: View) -> _Neighbourhood | None:
@@ -180,23 +185,31 @@ class _Neighbourhood:
             return None
         unit = view.space.to_unit(evidence.raw)
         best = int(np.nanargmin(evidence.losses))
-        fine = np.array(
-            [column.kind != "categorical" and (column.size or LEVELS) >= LEVELS for column in view.space.columns]
-        )
+        fine = np.array([_is_fine(column) for column in view.space.columns])
         active = ~np.isnan(unit[best])
         free = np.flatnonzero(fine & active)
         fixed = ~(fine & active)
         agree = np.all((evidence.raw == evidence.raw[best]) | (np.isnan(unit) & np.isnan(unit[best])) | ~fixed, axis=1)
-        rows = np.flatnonzero(agree & evidence.good)
+        rows, bad = np.flatnonzero(agree & evidence.good), np.flatnonzero(agree & ~evidence.good)
         if not free.size or len(rows) < 2:
             return None
-        return cls(evidence, unit, evidence.proposed_by(NAME), best, free, rows)
+        return cls(evidence, unit, evidence.proposed_by(NAME), best, free, rows, bad)
 
     def standing(self, shape: Array) -> Standing:
         """The fold, with a box of a shape (f,)."""
         whole = np.full(self.unit.shape[1], np.nan)
         whole[self.free] = shape
         return standing(self.evidence, self.unit, self.local, whole)
+
+    def is_bad_at(self, place: Array) -> bool:
+        """Whether the trial nearest to free coordinates (f,) is a bad one."""
+        if not self.bad.size:
+            return False
+        nearest_bad, nearest_good = (
+            float(np.abs(self.unit[np.ix_(rows, self.free)] - place).max(axis=1).min())
+            for rows in (self.bad, self.rows)
+        )
+        return nearest_bad < nearest_good
 
     def fit(self, radius: float, shape: Array) -> Quadratic:
         """The quadratic in (u - best) / (radius shape), of losses above the best, in units of their median."""
@@ -229,8 +242,11 @@ def is_local_turn(state: Standing, free: int) -> bool:
 
     While local steps improve on the best they get all trials but every `SHARE`-th. When as many failed in a row
     as the model needs to learn from its failures, the turns are shared evenly: the local search either is at
-    the bottom of its basin or in a landscape that is not smooth.
+    the bottom of its basin or in a landscape that is not smooth. Steps that failed or broke a constraint, of
+    which the quadratic knows nothing, double the turns until the next one.
     """
+    if state.broken:
+        return bool(state.since_local >= 2**state.broken)
     if state.failures < patience(free):
         return state.since_other < SHARE
     return state.since_local >= TURNS
@@ -268,7 +284,7 @@ def _step(view: View, around: _Neighbourhood, key: Key) -> tuple[Array, str] | N
     rng = key.child(NAME).generator()
     said = f"quadratic model of {len(around.rows)} trials in a trust region of radius {radius:.2g}"
     for step, how in ((z, "minimum"), (rng.uniform(low, high), "random point, its minimum being known,")):
-        raw = _snapped(view.space, centre, around.free, step * state.radius * shape)
+        raw = _snapped(view.space, around, step * state.radius * shape)
         if raw is not None and keys(raw[None, :])[0] not in view.taken and _is_apart(view.space, raw, around, radius):
             return raw, f"{how} of a {said}"
     return None
@@ -287,13 +303,19 @@ def _shape(relevance: Array) -> Array:
     return out
 
 
-def _snapped(space: Space, centre: Array, free: NDArray[np.intp], step: Array) -> Array | None:
-    """The configuration a step (f,) away from unit coordinates (d,), pulled back until it keeps the constraints."""
+def _snapped(space: Space, around: _Neighbourhood, step: Array) -> Array | None:
+    """The configuration a step (f,) away from the best, pulled back until it keeps the constraints of the space.
+
+    It is pulled back too while the trial nearest to it is a bad one: the quadratic knows nothing of failures and
+    broken constraints, and would go on into them.
+    """
+    centre = around.unit[around.best]
     for factor in (1.0, 0.5, 0.25, 0.125):
         unit = np.where(np.isnan(centre), 0.5, centre)
-        unit[free] = np.clip(centre[free] + factor * step, 0.0, 1.0)
+        unit[around.free] = np.clip(centre[around.free] + factor * step, 0.0, 1.0)
         raw: Array = space.from_unit(unit[None, :])
-        if not space.all_constraints or space.feasible_many(raw)[0]:
+        kept = not space.all_constraints or space.feasible_many(raw)[0]
+        if kept and not around.is_bad_at(unit[around.free]):
             return np.asarray(raw[0])
     return None
 
@@ -330,7 +352,8 @@ class TrustRegion:
             found, tuner = local_step(view, here) if local else None, self.name
             if found is None:
                 # Not a local step: under its own name it would count as one that failed.
-                found, tuner = design_point(view.space, view.taken, here), "sobol"
+                inwards = view.known < wanted
+                found, tuner = design_point(view.space, view.taken, here, inwards), "sobol"
             if found is None:
                 break
             view.propose(found[0], tuner)
