@@ -12,14 +12,16 @@ from trimtab.surrogates.certificates import Profile
 from trimtab.surrogates.certificates.branch_and_bound import Problem
 from trimtab.surrogates.certificates.palm_mean import problem_in_box
 from trimtab.surrogates.evidence import Evidence
-from trimtab.surrogates.gp import Embedding, Hyperparameters, Model, Settings, build
+from trimtab.surrogates.gp import Embedding, Hyperparameters, InputWarp, Model, Settings, build
 
 
 @pytest.fixture
 def fitted() -> Callable[..., Model]:
-    """A model of n random configurations, of which a smooth, rugged or random loss was told."""
+    """A model of n random configurations, of which a rugged loss was told; with inputs warped at random, or not."""
 
-    def make(space: Space, n: int, seed: int = 0, scale: float = 0.7, noise: float = 1e-3) -> Model:
+    def make(
+        space: Space, n: int, seed: int = 0, scale: float = 0.7, noise: float = 1e-3, warped: float = 0.0
+    ) -> Model:
         rng = np.random.default_rng(seed)
         raw = space.sample_raw(rng, n)
         unit = space.to_unit(raw)
@@ -27,7 +29,9 @@ def fitted() -> Callable[..., Model]:
         losses = ((place - 0.4) ** 2).sum(axis=1) + 0.3 * np.sin(9.0 * place).sum(axis=1) - 5.0
         told = Evidence(raw, losses + 0.05 * rng.normal(size=n), np.zeros(n))
         scales = scale * rng.uniform(0.5, 2.0, len(space))
-        return build(told, unit, Embedding(space.columns), Settings(1.0, Hyperparameters(scales, noise)))
+        warp = InputWarp(np.clip(warped * rng.normal(size=(2, len(space))), -1.6, 1.6)) if warped else None
+        chosen = Settings(1.0, Hyperparameters(scales, noise), input_warp=warp)
+        return build(told, unit, Embedding(space.columns), chosen)
 
     return make
 

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy.stats import binom, lognorm
 
+from trimtab.surrogates.gp import regression
 from trimtab.surrogates.gp.kernels import matern52, squared_distances
 from trimtab.surrogates.gp.regression import (
     LENGTH_SCALES,
     NOISE,
+    WHOLE,
     Data,
     Hyperparameters,
+    budget,
     condition,
     fit,
     objective,
+    objective_and_slopes,
 )
 
 GROUPS = np.array([0, 1, 2, 2], dtype=np.intp)
@@ -73,6 +78,16 @@ def test_the_gradient_of_the_objective_matches_differences_of_the_twin(seed: int
         for move in step * np.eye(4)
     ]
     np.testing.assert_allclose(objective(logs, given)[1], differences, rtol=1e-6, atol=1e-7)
+
+
+def test_the_derivatives_by_the_features_match_differences() -> None:
+    given, logs, step = data(8), np.random.default_rng(0).normal(size=4), 1e-6
+    found = objective_and_slopes(logs, given)[2]
+    for row, column in np.ndindex(found.shape):
+        move = np.zeros_like(given.features)
+        move[row, column] = step
+        up, down = (objective(logs, replace(given, features=given.features + sign * move))[0] for sign in (1, -1))
+        assert found[row, column] == pytest.approx((up - down) / (2 * step), rel=1e-5, abs=1e-7)
 
 
 def test_the_posterior_matches_its_twin() -> None:
@@ -132,6 +147,45 @@ def test_a_fit_ends_at_a_stationary_point_within_the_bounds() -> None:
     )
     assert np.abs(gradient[inside]).max() < 0.1
     assert objective(found.logs, given)[0] < objective(Hyperparameters.start(3).logs, given)[0]
+
+
+def test_the_budget_bounds_what_any_fit_costs() -> None:
+    costs = [budget(n) * n**3 for n in range(1, WHOLE + 1)]
+    assert max(costs) <= 25 * WHOLE**3
+    assert all(budget(n) >= budget(n + 1) >= 4 for n in range(1, 2000))
+    # Above, only the least of all budgets may cost more.
+    assert all(budget(n) * n**3 <= max(25 * WHOLE**3, 4 * n**3) for n in range(WHOLE, 2000, 50))
+
+
+def test_a_large_fit_keeps_to_its_budget_and_ends_where_a_long_one_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    n, sizes = 450, []
+    rng = np.random.default_rng(0)
+    features = rng.random((n, 3))
+    values = np.sin(9 * features[:, 0]) + features[:, 1] ** 2 + 0.2 * rng.normal(size=n)
+    given = Data(features, (values - values.mean()) / values.std(), np.zeros(n), np.arange(3), 3)
+
+    def counted(logs: np.ndarray, told: Data) -> tuple[float, np.ndarray]:
+        sizes.append(len(told.values))
+        return objective(logs, told)
+
+    monkeypatch.setattr(regression, "objective", counted)
+    found = fit(given)
+    # L-BFGS-B may look twice in an iteration, seldom more.
+    assert sizes.count(n) <= 2 * budget(n)
+    assert set(sizes) == {n, n // 2}
+    monkeypatch.setattr(regression, "budget", lambda n: 60)
+    long = fit(given, start=Hyperparameters.start(3))
+    assert objective(found.logs, given)[0] < objective(long.logs, given)[0] + 0.5
+
+
+def test_a_fit_begins_where_it_is_told_to() -> None:
+    given = data(40)
+    found = fit(given)
+    again = fit(given, start=found)
+    assert objective(again.logs, given)[0] <= objective(found.logs, given)[0]
+    none = fit(given, 0, found)
+    np.testing.assert_allclose(none.logs, found.logs)
+    np.testing.assert_array_equal(fit(given).logs, found.logs)
 
 
 def test_a_fit_tells_what_matters_from_what_does_not_and_finds_the_noise() -> None:

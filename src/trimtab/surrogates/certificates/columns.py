@@ -1,6 +1,7 @@
 """Squared distances to the observations along each column of a space, read off the surrogate's embedding.
 
-- active number at u:   d_ij = (u / l_j - x_ij)^2 + aside_ij, where aside tells active from inactive observations;
+- active number at u:   d_ij = (w_j(u) / l_j - x_ij)^2 + aside_ij, where w is the input warp, or nothing, and aside
+                        tells active from inactive observations;
 - inactive number:      d_ij = away_ij, a constant;
 - categorical:          d_ij = table_j[v, i] for its value v; "inactive" is one more value.
 """
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from trimtab.surrogates.gp import Model
+from trimtab.surrogates.gp import InputWarp, Model
 
 __all__ = ["Category", "Number", "columns_of"]
 
@@ -25,11 +26,12 @@ class Number:
 
     Arguments:
         index: of its column.
-        scale: length-scale in unit coordinates.
-        centres: the observations' own places divided by the length-scale, shape (n,).
+        scale: length-scale in unit coordinates, warped ones where there is a warp.
+        centres: the observations' own places, warped and divided by the length-scale, shape (n,).
         aside: what an active value adds to the distance, 0 where the observation is active too, shape (n,).
         away: distance of an inactive one, shape (n,); None where the column is always active.
         spread: the largest squared distance from inactive to an active value.
+        warp: of this column; None where it is taken as it is.
     """
 
     index: int
@@ -38,6 +40,11 @@ class Number:
     aside: Array
     away: Array | None = None
     spread: float = 0.0
+    warp: InputWarp | None = None
+
+    def scaled(self, unit: Array) -> Array:
+        """Unit coordinates, shape (b, 1), as places to compare with `centres`; increasing, so ranges stay ranges."""
+        return (unit if self.warp is None else self.warp.forward(unit)) / self.scale
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +86,12 @@ def _column(model: Model, index: int, scaled: Array) -> Number | Category:
     place = int(embedding.place[index])
     others = own != place
     aside = _apart(features[:1, others], scaled[:, own[others]])[0]
+    warp = None if embedding.warp is None else embedding.warp[np.array([index])]
     if column.parent is None:
-        return Number(index, scale, scaled[:, place], aside)
+        return Number(index, scale, scaled[:, place], aside, warp=warp)
     away = _apart(features[2:], scaled[:, own])[0]
     # A distance from a fixed point is convex along the line, so it is largest at one of the ends.
-    return Number(index, scale, scaled[:, place], aside, away, float(within[2].max()))
+    return Number(index, scale, scaled[:, place], aside, away, float(within[2].max()), warp)
 
 
 def _apart(a: Array, b: Array) -> Array:

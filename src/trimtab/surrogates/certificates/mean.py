@@ -6,6 +6,9 @@ The squared distance s_i to the i-th observation is a sum over the columns of th
 `trimtab.surrogates.certificates.columns`). So all that a bound asks of a box (nearest, farthest and typical distances,
 the least value of a function that is linear in the s_i) is a sum or a minimum for one column after the
 other, whatever its kind.
+
+Boxes and points are in unit coordinates. Where the surrogate warps its inputs, a box is a box of warped coordinates
+too, since the warps are increasing and each has one column; distances and what follows from them are taken there.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from numpy.typing import NDArray
 from trimtab.surrogates.certificates.columns import Category, Number, columns_of
 from trimtab.surrogates.certificates.domains import ACTIVE, INACTIVE, UNKNOWN, Boxes
 from trimtab.surrogates.certificates.profiles import MATERN52, Profile
-from trimtab.surrogates.gp import Model
+from trimtab.surrogates.gp import InputWarp, Model
 from trimtab.surrogates.gp.kernels import squared_distances
 
 __all__ = ["Distances", "PosteriorMean", "Stationary", "mean_of"]
@@ -34,8 +37,8 @@ class Distances:
 
     Arguments:
         near, far: the least and the largest in a box, each column taken for itself, shape (b, n).
-        middle: of the box's reference point, shape (b, n): middles of numbers, first values of categoricals,
-            inactive where the state is unknown.
+        middle: of the box's reference point, shape (b, n): middles of (warped) numbers, first values of
+            categoricals, inactive where the state is unknown.
         spread: at most so far is the reference point from the box's own point with the same active numbers,
             squared, shape (b,). 0 where the box has decided all categoricals.
     """
@@ -80,6 +83,8 @@ class PosteriorMean:
         numbers = [column for column in columns if isinstance(column, Number)]
         self.places = np.array([column.index for column in numbers], dtype=np.intp)
         self._scale = np.array([column.scale for column in numbers])
+        warps = [column.warp.logs for column in numbers if column.warp is not None]
+        self._warp = InputWarp(np.concatenate(warps, axis=1)) if warps else None
         empty = np.zeros((len(weights), 0))
         self._centres = np.stack([column.centres for column in numbers], axis=1) if numbers else empty
         aside = np.stack([column.aside for column in numbers], axis=1) if numbers else empty
@@ -101,8 +106,8 @@ class PosteriorMean:
     @staticmethod
     def _add_number(column: Number, boxes: Boxes, out: Distances) -> None:
         """Add what one number contributes."""
-        low = boxes.low[:, column.index, None] / column.scale - column.centres
-        high = boxes.high[:, column.index, None] / column.scale - column.centres
+        low = column.scaled(boxes.low[:, column.index, None]) - column.centres
+        high = column.scaled(boxes.high[:, column.index, None]) - column.centres
         middle = (0.5 * (low + high)) ** 2 + column.aside
         low_square, high_square = low * low, high * high
         far = np.maximum(low_square, high_square) + column.aside
@@ -139,26 +144,39 @@ class PosteriorMean:
         return np.asarray(self.constant + self.profile.value_and_slope(middle)[0] @ self.weights)
 
     def value_and_gradient(self, boxes: Boxes) -> tuple[Array, Array]:
-        """The mean at the reference points, shape (b,), and its derivatives by scaled numbers, shape (b, numbers)."""
+        """The mean at points (see `as_boxes`), shape (b,), and its derivatives by the numbers over their scales.
+
+        The derivatives have shape (b, numbers) and are 0 where a number is not active.
+        """
         value, slope = self.profile.value_and_slope(self.distances(boxes).middle)
-        return self.constant + value @ self.weights, self.gradient(slope, boxes)
+        gradient = self.gradient(slope, boxes)
+        if self._warp is not None:
+            gradient *= self._warp.slope(boxes.low[:, self.places])
+        return self.constant + value @ self.weights, gradient
+
+    def _ends(self, boxes: Boxes) -> tuple[Array, Array]:
+        """Ends of the numbers' ranges, warped and scaled, shape (b, numbers)."""
+        ends = (boxes.low[:, self.places], boxes.high[:, self.places])
+        low, high = ends if self._warp is None else map(self._warp.forward, ends)
+        return low / self._scale, high / self._scale
 
     def gradient(self, slope: Array, boxes: Boxes) -> Array:
-        """Derivatives of m by the scaled numbers at the reference points; 0 where they are not active.
+        """Derivatives of m by the warped and scaled numbers at the reference points; 0 where they are not active.
 
         Arguments:
             slope: k' at the reference points' distances, shape (b, n).
             boxes: of which they are the reference points.
         """
         weighted = slope * self.weights
-        middle = 0.5 * (boxes.low + boxes.high)[:, self.places] / self._scale
+        low, high = self._ends(boxes)
+        middle = 0.5 * (low + high)
         gradient = 2.0 * (middle * weighted.sum(axis=1)[:, None] - weighted @ self._centres)
         return np.where(boxes.state[:, self.places] == ACTIVE, gradient, 0.0)
 
     def half_widths(self, boxes: Boxes) -> Array:
-        """Half the scaled range of each number, 0 where it is not active, shape (b, numbers)."""
-        half = 0.5 * (boxes.high - boxes.low)[:, self.places] / self._scale
-        return np.where(boxes.state[:, self.places] == ACTIVE, half, 0.0)
+        """Half the warped and scaled range of each number, 0 where it is not active, shape (b, numbers)."""
+        low, high = self._ends(boxes)
+        return np.where(boxes.state[:, self.places] == ACTIVE, 0.5 * (high - low), 0.0)
 
     def least(self, slopes: Array, boxes: Boxes) -> Stationary:
         """The least of sum_i slopes_i s_i(x) over each box: exact, because it is a sum over columns.
@@ -173,7 +191,7 @@ class PosteriorMean:
         points = np.full(boxes.low.shape, np.nan)
         curve = slopes.sum(axis=1)[:, None]
         tilt, level = slopes @ self._centres, slopes @ self._squares
-        low, high = boxes.low[:, self.places] / self._scale, boxes.high[:, self.places] / self._scale
+        low, high = self._ends(boxes)
         vertex = np.clip(np.divide(tilt, curve, out=np.zeros_like(tilt), where=curve > 0.0), low, high)
         left = curve * (low * low - high * high) <= 2.0 * tilt * (low - high)
         place = np.where(curve > 0.0, vertex, np.where(left, low, high))
@@ -181,7 +199,8 @@ class PosteriorMean:
         inactive = slopes @ self._away
         state = boxes.state[:, self.places]
         values = np.select([state == ACTIVE, state == INACTIVE], [active, inactive], np.minimum(active, inactive))
-        points[:, self.places] = place * self._scale
+        place *= self._scale
+        points[:, self.places] = place if self._warp is None else self._warp.inverse(place)
         total = values.sum(axis=1)
         for column in self.columns:
             if isinstance(column, Category):

@@ -1,7 +1,9 @@
-"""Gaussian processes: Matern-5/2 with ARD over mixed and conditional spaces, warped outputs, MAP fits."""
+"""Gaussian processes: Matern-5/2 with ARD over mixed and conditional spaces, warped inputs and outputs, MAP fits."""
 
 from trimtab.surrogates.gp.cholesky import NotPositiveDefinite
 from trimtab.surrogates.gp.embedding import Embedding
+from trimtab.surrogates.gp.heteroscedastic import NoiseModel
+from trimtab.surrogates.gp.input_warping import InputWarp
 from trimtab.surrogates.gp.model import Model, Settings, build, fingerprint, fit_settings
 from trimtab.surrogates.gp.regression import Data, Hyperparameters, Posterior, condition, fit
 from trimtab.surrogates.gp.sides import COST, FAILURE
@@ -14,7 +16,9 @@ __all__ = [
     "Data",
     "Embedding",
     "Hyperparameters",
+    "InputWarp",
     "Model",
+    "NoiseModel",
     "NotPositiveDefinite",
     "Posterior",
     "Settings",

@@ -14,6 +14,9 @@ spaces need no kernel of their own; they need a map. Each column has one length-
 Where a column of a define-by-run space is absent nobody knows why, and a proposal always names it. It
 takes the centre of the column (1/2, or an equal share of each category), so that it stays comparable.
 
+With an input warp (`trimtab.surrogates.gp.input_warping`) an active number is not its unit coordinate but what the
+warp makes of it; all else stays where it is.
+
 The idea of embedding inactive parameters is K. Swersky, D. Duvenaud, J. Snoek, F. Hutter and M. A.
 Osborne, "Raiders of the Lost Architecture: Kernels for Bayesian Optimization in Conditional Parameter
 Spaces", 2014, arXiv 1409.4011. There active values lie on an arc of learned radius and angle around the
@@ -30,6 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trimtab.space import Column
+from trimtab.surrogates.gp.input_warping import InputWarp
 
 __all__ = ["Embedding"]
 
@@ -44,14 +48,15 @@ class Embedding:
 
     Arguments:
         columns: of the space, as `Space.columns` gives them.
+        warp: of the active numbers; None for none.
 
     Attributes:
         groups: which column each feature belongs to, shape (f,).
-        place: the feature that is a column's unit coordinate, -1 for a categorical; shape (d,).
+        place: the feature that is a column's unit coordinate, or its warped one, -1 for a categorical; shape (d,).
     """
 
-    def __init__(self, columns: Sequence[Column]) -> None:
-        self.columns = tuple(columns)
+    def __init__(self, columns: Sequence[Column], warp: InputWarp | None = None) -> None:
+        self.columns, self.warp = tuple(columns), warp
         widths = [self._width(column) for column in self.columns]
         self.groups: NDArray[np.intp] = np.repeat(np.arange(len(widths)), widths)
         self._starts = np.concatenate([[0], np.cumsum(widths)]).astype(np.intp)
@@ -66,10 +71,14 @@ class Embedding:
         nested = column.parent is not None
         return (column.size or 1) + nested if column.kind == "categorical" else 1 + nested
 
+    def warped(self, warp: InputWarp | None) -> Embedding:
+        """The same map with another warp, or without one."""
+        return Embedding(self.columns, warp)
+
     def features(self, unit: Array) -> Array:
         """Features (n, f) of unit coordinates (n, d), nan where inactive."""
         out = np.zeros((len(unit), len(self.groups)))
-        values = unit[:, self._numbers]
+        values = (unit if self.warp is None else self.warp.forward(unit))[:, self._numbers]
         out[:, self.place[self._numbers]] = np.where(np.isnan(values), 0.5, values)
         out[:, self.place[self._nested] + 1] = np.where(np.isnan(unit[:, self._nested]), _SIDE, 0.0)
         for index, column in enumerate(self.columns):
@@ -89,8 +98,18 @@ class Embedding:
         if column.parent is None:
             out[absent] = _SHARE / size
 
+    def gradient(self, by_features: Array, unit: Array) -> Array:
+        """Derivatives by the unit coordinates (n, d), from those by the features (n, f) of the same points.
+
+        0 for categoricals and where inactive.
+        """
+        out = self.by_unit(by_features)
+        if self.warp is not None:
+            out *= self.warp.slope(unit)
+        return np.where(np.isnan(unit), 0.0, out)
+
     def by_unit(self, by_features: Array) -> Array:
-        """The derivatives by unit coordinates (n, d) of numbers, from those by features (n, f); 0 for categoricals."""
+        """The derivatives by numbers as the features have them (n, d), from those by features; 0 for categoricals."""
         out = np.zeros((len(by_features), len(self.columns)))
         out[:, self._numbers] = by_features[:, self.place[self._numbers]]
         return out

@@ -72,8 +72,8 @@ class Fantasies:
         value, by_means, by_variance = weigh(self.mean + cross @ self.alphas, variance_of(half))
         full = solve_upper(self.lower, half).T
         weights = by_means @ self.alphas.T - 2.0 * by_variance[:, None] * full
-        gradient = self.embedding.by_unit(chain(slope * weights, here, self.features) / self.scales)
-        return value, np.where(np.isnan(unit), 0.0, gradient)
+        by_features = chain(slope * weights, here, self.features) / self.scales
+        return value, self.embedding.gradient(by_features, unit)
 
 
 def imagine(embedding: Embedding, posterior: Posterior, points: Array, normals: Array) -> Fantasies:

@@ -1,6 +1,6 @@
 """The whole surrogate: warp, embedding and regression, fitted to evidence in two parts.
 
-`fit_settings` chooses what is expensive (the warp's power, the length-scales, the noise) and may be
+`fit_settings` chooses what is expensive (the warps, the length-scales, the noise) and may be
 given less evidence than there is; `build` conditions on all of it under given settings. Both are pure
 functions, so a tuner may remember settings by the evidence they were fitted to.
 
@@ -13,6 +13,10 @@ model that the warp makes of the better losses:
 for plainer powers. All powers share one K, so the choice costs one Cholesky factor. Choosing by the model,
 and not by how normal the values look, matters: values near an optimum crowd together, which looks skewed
 although the function is smooth.
+
+Then the hyperparameters are fitted; and where the evidence is for it, and only there, an input warp
+(`trimtab.surrogates.gp.input_warping`) and noise that depends on the place
+(`trimtab.surrogates.gp.heteroscedastic`) after them.
 """
 
 from __future__ import annotations
@@ -28,6 +32,8 @@ from trimtab.surrogates.evidence import Evidence
 from trimtab.surrogates.gp.cholesky import factor, solve
 from trimtab.surrogates.gp.embedding import Embedding
 from trimtab.surrogates.gp.fantasies import Fantasies, imagine
+from trimtab.surrogates.gp.heteroscedastic import NoiseModel, fit_noise
+from trimtab.surrogates.gp.input_warping import InputWarp, fit_input_warp
 from trimtab.surrogates.gp.kernels import matern52, squared_distances
 from trimtab.surrogates.gp.regression import Data, Hyperparameters, Posterior, condition, fit
 from trimtab.surrogates.gp.sides import cost_scale, fit_sides, make_sides
@@ -53,11 +59,21 @@ MOST_KNOWN = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a fit chose."""
+    """What a fit chose.
+
+    Arguments:
+        power: of the output warp.
+        hyperparameters: of the regression.
+        sides: of the side surfaces, by name.
+        input_warp: of the numbers, for the objective alone; None where none is worth it.
+        noise: that depends on the place, in the same way.
+    """
 
     power: float
     hyperparameters: Hyperparameters
     sides: Mapping[str, Hyperparameters] = field(default_factory=dict)
+    input_warp: InputWarp | None = None
+    noise: NoiseModel | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +90,7 @@ class Model:
         told_rows: rows of the feasible trials among those that the posterior is conditioned on.
         sides: surfaces of the constraints, of failure and of the cost, by name; see `trimtab.surrogates.gp.sides`.
         cost_scale: what one unit of the cost's surface is in log cost.
+        noise: that depends on the place; None where it is the same everywhere.
     """
 
     embedding: Embedding
@@ -85,6 +102,7 @@ class Model:
     told_rows: NDArray[np.intp]
     sides: Mapping[str, Surface] = field(default_factory=dict)
     cost_scale: float = 0.0
+    noise: NoiseModel | None = None
 
     @property
     def told_means(self) -> Array:
@@ -99,6 +117,12 @@ class Model:
         """Mean, variance and their derivatives by the unit coordinates: (m,), (m,), (m, d), (m, d)."""
         return Surface(self.embedding, self.posterior).predict_with_gradient(unit)
 
+    def noise_at(self, unit: Array) -> Array:
+        """Variance of the noise of an observation at unit coordinates (m, d), in warped units, shape (m,)."""
+        if self.noise is None:
+            return np.full(len(unit), self.posterior.hyperparameters.noise)
+        return self.noise.noise_at(self.embedding.features(unit))
+
     def believing(self, unit: Array) -> Model:
         """The model that has seen its own prediction at pending points (k, d), in place of their losses.
 
@@ -110,7 +134,9 @@ class Model:
         """
         features = self.embedding.features(unit)
         mean, _ = self.posterior.predict(features)
-        return replace(self, posterior=self.posterior.believing(features), best=min(self.best, float(mean.min())))
+        known = None if self.noise is None else self.noise.above_floor(features)
+        believing = self.posterior.believing(features, known)
+        return replace(self, posterior=believing, best=min(self.best, float(mean.min())))
 
     def imagining(self, pending: Array, normals: Array, most: int = 64) -> Fantasies:
         """Joint draws of the objective at the best told points and at pending ones.
@@ -154,7 +180,12 @@ def fit_settings(evidence: Evidence, unit: Array, embedding: Embedding) -> Setti
     features = embedding.features(unit)
     power = _choose_power(features[told], evidence.measured[told], embedding)
     _, data = _data(evidence, features, embedding, power)
-    return Settings(power, fit(data), fit_sides(evidence, features, embedding))
+    plain = fit(data)
+    input_warp, hyperparameters = fit_input_warp(data, unit, embedding.place, plain) or (None, plain)
+    if input_warp is not None:
+        data = replace(data, features=embedding.warped(input_warp).features(unit))
+    noise, hyperparameters = fit_noise(data, hyperparameters, told) or (None, hyperparameters)
+    return Settings(power, hyperparameters, fit_sides(evidence, features, embedding), input_warp, noise)
 
 
 def build(evidence: Evidence, unit: Array, embedding: Embedding, settings: Settings) -> Model:
@@ -163,8 +194,10 @@ def build(evidence: Evidence, unit: Array, embedding: Embedding, settings: Setti
     Raises:
         NotPositiveDefinite: the model has no covariance for these points.
     """
-    features = embedding.features(unit)
-    warp, data = _data(evidence, features, embedding, settings.power)
+    plain, embedding = embedding, embedding.warped(settings.input_warp)
+    warp, data = _data(evidence, embedding.features(unit), embedding, settings.power)
+    if settings.noise is not None:
+        data = settings.noise.added_to(data, np.isfinite(evidence.measured))
     posterior = condition(data, settings.hyperparameters)
     rows = np.flatnonzero(evidence.good)
     means = posterior.fitted[rows]
@@ -177,8 +210,9 @@ def build(evidence: Evidence, unit: Array, embedding: Embedding, settings: Setti
         incumbents=unit[rows[order]],
         trials=len(evidence.losses),
         told_rows=rows,
-        sides=make_sides(evidence, features, embedding, settings.sides),
+        sides=make_sides(evidence, plain.features(unit), plain, settings.sides),
         cost_scale=cost_scale(evidence),
+        noise=settings.noise,
     )
 
 

@@ -4,14 +4,22 @@
 
 The constant mean m is replaced by its generalised least squares estimate at every hyperparameter, and
 (log l, log v) maximise log p(y | l, v) + log p(l) + log p(v) with the priors of
-`trimtab.surrogates.gp.priors`, by L-BFGS-B from a fixed start, with the analytic gradient
+`trimtab.surrogates.gp.priors`, by L-BFGS-B with the analytic gradient
 
     d log p(y) / d t = 1/2 tr((a a^T - K^-1) dK/dt),   a = K^-1 (y - m)
 
-The trace over a length-scale needs no (n, n, d) array: with B the elementwise product of a a^T - K^-1
-and the kernel's slope by the squared distance, and b the row sums of B,
+The trace needs no (n, n, d) array: with B the elementwise product of a a^T - K^-1 and the kernel's slope by the
+squared distance, b the row sums of B, and s = z / l the scaled features,
 
-    sum_ij B_ij (z_i - z_j)^2 = 2 sum_i b_i z_i^2 - 2 z^T B z
+    d log p(y) / d s = 2 (b s - B s),   d log p(y) / d log l_f = -sum_i s_if d log p(y) / d s_if
+
+and the first of them, divided by l, is what a learned map from coordinates to features descends along
+(see `trimtab.surrogates.gp.input_warping`).
+
+A fit depends on its data alone, so that it can be done again, and its cost is bounded by a number of iterations
+that falls with n, not by a clock. It does not start from an earlier fit: one made on the way would have to be
+remembered, and one made again, to half of the values, saves a tenth of the evaluations and misses a mode now and
+then. Only where the budget is too short to come from the priors does it start from a fit to fewer values.
 
 Source: C. E. Rasmussen and C. K. I. Williams, "Gaussian Processes for Machine Learning", MIT Press,
 2006, algorithm 2.1 and equation 5.9.
@@ -20,7 +28,7 @@ Source: C. E. Rasmussen and C. K. I. Williams, "Gaussian Processes for Machine L
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,12 +46,29 @@ from trimtab.surrogates.gp.cholesky import (
 from trimtab.surrogates.gp.kernels import matern52, matern52_and_slope, squared_distances
 from trimtab.surrogates.gp.priors import length_scale_prior, noise_prior
 
-__all__ = ["Data", "Hyperparameters", "Posterior", "chain", "condition", "fit", "objective", "variance_of"]
+__all__ = [
+    "LENGTH_SCALES",
+    "NOISE",
+    "Data",
+    "Hyperparameters",
+    "Posterior",
+    "budget",
+    "chain",
+    "condition",
+    "fit",
+    "log_bounds",
+    "objective",
+    "objective_and_slopes",
+    "variance_of",
+]
 
 Array = NDArray[np.float64]
 
 LENGTH_SCALES = (0.01, 1e4)
 NOISE = (1e-6, 1.0)
+WHOLE = 300
+"""Values up to which a fit begins from the priors; then it begins from a fit to fewer."""
+
 _LARGE = 1e25
 """Value of the fit's objective where the covariance has no factor: finite, so that a line search backs off."""
 
@@ -105,13 +130,18 @@ def objective(logs: Array, data: Data) -> tuple[float, Array]:
         logs: `Hyperparameters.logs`, shape (columns + 1,).
         data: what to fit.
     """
-    scales, noise = np.exp(logs[:-1]), math.exp(logs[-1])
-    scaled = data.features / scales[data.groups]
+    return objective_and_slopes(logs, data)[:2]
+
+
+def objective_and_slopes(logs: Array, data: Data) -> tuple[float, Array, Array]:
+    """What `objective` gives, and the derivatives of its value by the features, shape (n, f)."""
+    scales, noise = np.exp(logs[:-1])[data.groups], math.exp(logs[-1])
+    scaled = data.features / scales
     kernel, slope = matern52_and_slope(squared_distances(scaled))
     try:
         lower, _ = factor(_with_noise(kernel, noise + data.known))
     except NotPositiveDefinite:
-        return _LARGE, np.zeros_like(logs)
+        return _LARGE, np.zeros_like(logs), np.zeros_like(scaled)
     inverse = inverse_of(lower)
     weights = inverse.sum(axis=1)
     mean = float(weights @ data.values) / float(weights.sum())
@@ -122,20 +152,42 @@ def objective(logs: Array, data: Data) -> tuple[float, Array]:
     inner -= inverse
     noise_slope = -0.5 * noise * float(np.trace(inner))
     inner *= slope
-    per_feature = inner.sum(axis=1) @ (scaled * scaled) - np.einsum("if,if->f", scaled, inner @ scaled)
-    # d r^2 / d log l = -2 (z - z')^2 / l^2; the two halves of the double sum cancel the 1/2 of the trace.
-    scale_slopes = 2.0 * np.bincount(data.groups, per_feature, minlength=data.columns)
+    by_scaled = 2.0 * (inner @ scaled - inner.sum(axis=1)[:, None] * scaled)
+    scale_slopes = -np.bincount(data.groups, np.einsum("if,if->f", by_scaled, scaled), minlength=data.columns)
     prior, prior_slopes = length_scale_prior(data.columns).log_density(logs[:-1])
     noise_log_prior, noise_prior_slope = noise_prior().log_density(logs[-1:])
     gradient = np.append(scale_slopes - prior_slopes, noise_slope - noise_prior_slope[0])
-    return value - prior - noise_log_prior, gradient
+    return value - prior - noise_log_prior, gradient, by_scaled / scales
 
 
-def fit(data: Data, iterations: int = 60) -> Hyperparameters:
-    """The hyperparameters of highest posterior density that L-BFGS-B finds from the fixed start."""
-    start = Hyperparameters.start(data.columns)
-    low, high = np.log(LENGTH_SCALES)
-    bounds = [(low, high)] * data.columns + [tuple(np.log(NOISE))]
+def log_bounds(columns: int) -> list[tuple[float, float]]:
+    """The ends of each of `Hyperparameters.logs`."""
+    return [(math.log(low), math.log(high)) for low, high in [LENGTH_SCALES] * columns + [NOISE]]
+
+
+def budget(n: int) -> int:
+    """Iterations that a fit to n values has: as many as cost no more than 25 of them for `WHOLE` values, at least 4.
+
+    >>> [budget(n) for n in (10, 200, 250, 300, 400, 1000)]
+    [60, 60, 43, 25, 10, 4]
+    """
+    return min(max(25 * WHOLE**3 // max(n, 1) ** 3, 4), 60)
+
+
+def fit(data: Data, iterations: int | None = None, start: Hyperparameters | None = None) -> Hyperparameters:
+    """The hyperparameters of highest posterior density that L-BFGS-B finds.
+
+    Arguments:
+        data: what to fit.
+        iterations: of L-BFGS-B at most, and never more than the `budget`; None for the budget.
+        start: where to begin. None for the modes of the priors, or, beyond `WHOLE` values, for what fits
+            evenly spread ones of them.
+    """
+    n = len(data.values)
+    most = budget(n) if iterations is None else min(iterations, budget(n))
+    if start is None:
+        start = Hyperparameters.start(data.columns) if n <= WHOLE else fit(_thinned(data, -(-n // WHOLE)), iterations)
+    bounds = log_bounds(data.columns)
     found = minimize(
         objective,
         np.clip(start.logs, *np.transpose(bounds)),
@@ -143,9 +195,14 @@ def fit(data: Data, iterations: int = 60) -> Hyperparameters:
         jac=True,
         method="L-BFGS-B",
         bounds=bounds,
-        options={"maxiter": iterations, "ftol": 1e-6, "gtol": 1e-3},
+        options={"maxiter": most, "ftol": 1e-6, "gtol": 1e-3},
     )
     return Hyperparameters.from_logs(found.x) if np.isfinite(found.x).all() else start
+
+
+def _thinned(data: Data, step: int) -> Data:
+    """Every so many-th value."""
+    return replace(data, features=data.features[::step], values=data.values[::step], known=data.known[::step])
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,24 +259,29 @@ class Posterior:
         by_variance = chain(slope * full, here, there) * (-2.0 / scales)
         return self.mean + cross @ self.alpha, variance_of(half), by_mean, by_variance
 
-    def believing(self, features: Array) -> Posterior:
+    def believing(self, features: Array, known: Array | None = None) -> Posterior:
         """The posterior after observing its own mean at k more points (the kriging believer).
 
         The mean stays what it was everywhere; the variance shrinks around the points.
+
+        Arguments:
+            features: of the points, shape (k, f).
+            known: noise variances there on top of the learned one, shape (k,); None for none.
 
         Raises:
             NotPositiveDefinite: the points cannot be told from those that are there.
         """
         scales, noise = self.scales, self.hyperparameters.noise
         here, there = features / scales, self.features / scales
+        known = np.zeros(len(features)) if known is None else known
         cross = matern52(squared_distances(there, here))
-        corner = _with_noise(matern52(squared_distances(here)), np.full(len(features), noise))
+        corner = _with_noise(matern52(squared_distances(here)), noise + known)
         lower = append(self.lower, cross, corner)
         return Posterior(
             features=np.vstack([self.features, features]),
             groups=self.groups,
             values=np.append(self.values, self.mean + cross.T @ self.alpha),
-            known=np.append(self.known, np.zeros(len(features))),
+            known=np.append(self.known, known),
             hyperparameters=self.hyperparameters,
             mean=self.mean,
             lower=lower,

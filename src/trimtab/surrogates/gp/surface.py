@@ -29,9 +29,8 @@ class Surface:
     def predict_with_gradient(self, unit: Array) -> tuple[Array, Array, Array, Array]:
         """Mean, variance and their derivatives by the unit coordinates: (m,), (m,), (m, d), (m, d)."""
         mean, variance, by_mean, by_variance = self.posterior.predict_with_gradient(self.embedding.features(unit))
-        inactive = np.isnan(unit)
-        slopes = [np.where(inactive, 0.0, self.embedding.by_unit(part)) for part in (by_mean, by_variance)]
-        return mean, variance, slopes[0], slopes[1]
+        by_mean, by_variance = (self.embedding.gradient(part, unit) for part in (by_mean, by_variance))
+        return mean, variance, by_mean, by_variance
 
     def believing(self, unit: Array) -> Surface:
         """The surface that has seen its own prediction at pending points (k, d); see `Posterior.believing`."""

@@ -7,7 +7,7 @@ any kind. An ask
    priors where there are any) until `initial_design` trials are told or pending;
 2. takes a local step where these have been paying, or are due (`trimtab.tuners.values.trust_region`);
 3. fits the surrogate of `trimtab.surrogates.gp` to the history: Matern-5/2 with dimension-scaled priors on
-   the length-scales, losses warped; failures count as the worst loss seen, and beside it, like each named
+   the length-scales, losses warped, inputs and noise that vary where that pays; failures count as the worst loss seen, and beside it, like each named
    constraint, they get a surface of their own;
 4. maximises the logarithm of: the expected improvement, times the probability that the trial neither fails
    nor breaks a constraint, times the users' priors, over a power of the cost; over snapped and feasible
@@ -100,6 +100,20 @@ GP_REFS = (
         title="Warped Gaussian Processes",
         year=2003,
         venue="Advances in Neural Information Processing Systems 16, 337-344",
+    ),
+    Reference(
+        authors="Snoek, Jasper and Swersky, Kevin and Zemel, Richard and Adams, Ryan P.",
+        title="Input Warping for Bayesian Optimization of Non-Stationary Functions",
+        year=2014,
+        venue="International Conference on Machine Learning, PMLR 32",
+        arxiv="1402.0929",
+    ),
+    Reference(
+        authors="Kersting, Kristian and Plagemann, Christian and Pfaff, Patrick and Burgard, Wolfram",
+        title="Most Likely Heteroscedastic Gaussian Process Regression",
+        year=2007,
+        venue="International Conference on Machine Learning",
+        doi="10.1145/1273496.1273546",
     ),
     Reference(
         authors="Letham, Benjamin and Karrer, Brian and Ottoni, Guilherme and Bakshy, Eytan",
