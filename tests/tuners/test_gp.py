@@ -378,3 +378,15 @@ def test_its_references_name_what_it_uses() -> None:
     }
     keys = [reference.key for reference in GaussianProcess().refs]
     assert len(set(keys)) == len(keys)
+
+
+def test_it_leaves_a_plateau() -> None:
+    # A quarter of the space at a level that is good, but not the best: nothing told there lowers what is expected.
+    def terrace(params: Params) -> float:
+        x, y = float(params["x"]), float(params["y"])
+        return 0.0 if math.hypot(x - 0.9, y - 0.9) < 0.15 else (1.0 if x < 0.5 and y < 0.5 else 3.0 - x - y)
+
+    space = Space(x=Float(0.0, 1.0), y=Float(0.0, 1.0))
+    for seed in range(3):
+        rows = run(GaussianProcess(), terrace, space, seed, 60)
+        assert any(value == 0.0 for _, value, _ in rows), f"seed {seed} stayed on the terrace"

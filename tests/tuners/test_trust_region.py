@@ -23,6 +23,7 @@ from trimtab.tuners.values import trust_region
 from trimtab.tuners.values.quasi_random import sobol_raw
 from trimtab.tuners.values.trust_region import (
     FIRST,
+    FLAT,
     LARGEST,
     NAME,
     SMALLEST,
@@ -31,6 +32,7 @@ from trimtab.tuners.values.trust_region import (
     Standing,
     TrustRegion,
     finish,
+    is_local_turn,
     local_step,
     standing,
 )
@@ -180,7 +182,10 @@ def standing_twin(losses: Sequence[float], unit: np.ndarray, local: Sequence[boo
     broken = 0
     while broken < len(own) and math.isnan(own[-1 - broken]):
         broken += 1
-    return Standing(radius, sum(local[paid + 1 :]), broken, run_local, run_other)
+    least = min((loss for loss in losses if not math.isnan(loss)), default=math.inf)
+    first = losses.index(least) if least in losses else len(losses)
+    flat = sum(loss == least and step for loss, step in list(zip(losses, local, strict=True))[first + 1 :])
+    return Standing(radius, sum(local[paid + 1 :]), broken, flat, run_local, run_other)
 
 
 @st.composite
@@ -218,31 +223,38 @@ OTHERS = ((0.5, 10.0, False), (0.9, 20.0, False), (0.1, 30.0, False))
 
 
 def test_at_first_the_radius_is_the_first_one() -> None:
-    assert stands(*OTHERS) == Standing(FIRST, failures=0, broken=0, since_other=0, since_local=3)
+    assert stands(*OTHERS) == Standing(FIRST, failures=0, broken=0, flat=0, since_other=0, since_local=3)
 
 
 def test_a_step_of_full_length_that_improved_doubles_the_radius() -> None:
-    assert stands(*OTHERS, (0.5 + FIRST, 1.0, True)) == Standing(min(2 * FIRST, LARGEST), 0, 0, 1, 0)
+    assert stands(*OTHERS, (0.5 + FIRST, 1.0, True)) == Standing(min(2 * FIRST, LARGEST), 0, 0, 0, 1, 0)
 
 
 def test_a_short_step_that_improved_leaves_the_radius() -> None:
-    assert stands(*OTHERS, (0.5 + FIRST / 4, 1.0, True)) == Standing(FIRST, 0, 0, 1, 0)
+    assert stands(*OTHERS, (0.5 + FIRST / 4, 1.0, True)) == Standing(FIRST, 0, 0, 0, 1, 0)
 
 
 def test_a_step_that_failed_halves_the_radius() -> None:
-    assert stands(*OTHERS, (0.5 + FIRST, 11.0, True)) == Standing(FIRST / 2, 1, 0, 1, 0)
-    assert stands(*OTHERS, (0.5 + FIRST, math.nan, True)) == Standing(FIRST / 2, 1, 1, 1, 0)
+    assert stands(*OTHERS, (0.5 + FIRST, 11.0, True)) == Standing(FIRST / 2, 1, 0, 0, 1, 0)
+    assert stands(*OTHERS, (0.5 + FIRST, math.nan, True)) == Standing(FIRST / 2, 1, 1, 0, 1, 0)
+
+
+def test_on_a_plateau_it_gives_up_its_turns() -> None:
+    flat = [(0.5 + FIRST / 2**k, 10.0, True) for k in range(FLAT)]
+    assert stands(*OTHERS, *flat).flat == FLAT
+    assert not is_local_turn(stands(*OTHERS, *flat), 1)
+    assert stands(*OTHERS, *flat, (0.9, 1.0, False)).flat == 0
 
 
 def test_others_that_do_not_improve_change_no_radius_and_forget_no_failure() -> None:
     failed = (0.5 + FIRST, 11.0, True)
-    assert stands(*OTHERS, failed, (0.2, 12.0, False)) == Standing(FIRST / 2, 1, 0, 0, 1)
+    assert stands(*OTHERS, failed, (0.2, 12.0, False)) == Standing(FIRST / 2, 1, 0, 0, 0, 1)
 
 
 def test_another_that_improves_opens_the_radius_again() -> None:
     failures = [(0.5 + FIRST / 2**k, 11.0, True) for k in range(4)]
     assert stands(*OTHERS, *failures).radius == pytest.approx(FIRST / 16)
-    assert stands(*OTHERS, *failures, (0.9, 1.0, False)) == Standing(FIRST, 0, 0, 0, 1)
+    assert stands(*OTHERS, *failures, (0.9, 1.0, False)) == Standing(FIRST, 0, 0, 0, 0, 1)
 
 
 def test_a_gain_that_is_only_polish_is_still_a_failure() -> None:
@@ -251,7 +263,7 @@ def test_a_gain_that_is_only_polish_is_still_a_failure() -> None:
     assert stands(*others, (0.5 + FIRST, 10.0 - 2 * 10 * WORTH, True)).failures == 0
     polish = stands(*others, (0.5 + FIRST, 10.0 - 0.5 * 10 * WORTH, True))
     # It improved, so that the radius grows all the same.
-    assert polish == Standing(min(2 * FIRST, LARGEST), 1, 0, 1, 0)
+    assert polish == Standing(min(2 * FIRST, LARGEST), 1, 0, 0, 1, 0)
 
 
 def test_repeated_failures_make_the_radius_as_small_as_need_be() -> None:

@@ -7,8 +7,8 @@ any kind. An ask
    priors where there are any) until `initial_design` trials are told or pending;
 2. takes a local step where these have been paying, or are due (`trimtab.tuners.values.trust_region`);
 3. fits the surrogate of `trimtab.surrogates.gp` to the history: Matern-5/2 with dimension-scaled priors on
-   the length-scales, losses warped, inputs and noise that vary where that pays; failures count as the worst loss seen, and beside it, like each named
-   constraint, they get a surface of their own;
+   the length-scales, losses warped, inputs warped and noise that varies where that pays; failures count as the
+   worst loss seen, and beside it, like each named constraint, they get a surface of their own;
 4. maximises the logarithm of: the expected improvement, times the probability that the trial neither fails
    nor breaks a constraint, times the users' priors, over a power of the cost; over snapped and feasible
    configurations that were not tried. The improvement is over the lowest posterior mean at a told trial; where
@@ -57,7 +57,7 @@ from trimtab.surrogates.threads import single_thread
 from trimtab.tuners.values.initial_design import design_point
 from trimtab.tuners.values.quasi_random import SOBOL_REFS
 from trimtab.tuners.values.random_search import has_priors
-from trimtab.tuners.values.trust_region import NAME, TRUST_REGION_REFS, finish
+from trimtab.tuners.values.trust_region import NAME, TRUST_REGION_REFS, finish, has_room
 from trimtab.tuners.values.untried import is_listable, keys, left
 from trimtab.tuners.values.view import View
 
@@ -159,7 +159,13 @@ MOST_PENDING = 100
 """Pending trials that the model reckons with, the most recent; duplicates are avoided among all of them."""
 
 BESIDE = 0.02
-"""Unit coordinates within which a better trial speaks for a local step."""
+"""Unit coordinates within which a better trial speaks for a local step, and which a global one keeps from all."""
+
+FARTHEST = 0.15
+"""The most that a global step has to keep."""
+
+WIDEST = 0.4
+"""The most that it has to keep from trials that share the best value."""
 
 REFIT_EACH = 40
 """Up to so many trials the hyperparameters are fitted anew for each; then in steps of a sixteenth."""
@@ -292,12 +298,30 @@ class GaussianProcess:
             starts = self.starts if len(model.posterior.values) <= LONG else max(self.starts // 2, 1)
             scored = Search(space, criterion, starts).run(self._candidates(space, model, rng))
             raw, values = scored.raw, scored.values
-            free = (place for place, name in enumerate(keys(raw)) if name not in view.taken)
-            place = next(free, -1)
+            fresh = np.array([name not in view.taken for name in keys(raw)], dtype=np.bool_)
+            wanted = fresh & self._apart(view, raw)
+            wanted = wanted if wanted.any() else fresh
+            place = int(wanted.argmax()) if wanted.any() else -1
             if place < 0:
                 found = design_point(space, view.taken, key, inwards=False)
                 return None if found is None else (found[0], f"{found[1]} (all that looked better was tried)")
         return raw[place], self._reason(view, model, raw[place], float(values[place]))
+
+    def _apart(self, view: View, raw: Array) -> NDArray[np.bool_]:
+        """Which rows (m, d) are far enough from what was told, for a tuner that leaves small steps to another.
+
+        How far that is grows with the trials since the best one, and around trials that share the best value with
+        their number: in the grip of a cluster of trials, and on a plateau, where nothing that is told
+        nearby lowers what is expected, expected improvement may stay beside the best for ever.
+        """
+        evidence = view.evidence(self.most)
+        if not self._may_finish(view) or not evidence.good.any() or not has_room(view.space):
+            return np.ones(len(raw), dtype=np.bool_)
+        stale = len(evidence.losses) - 1 - int(np.nanargmin(evidence.losses))
+        tied = evidence.losses == np.nanmin(evidence.losses)
+        gaps = _gaps(view.space.to_unit(raw), view.space.to_unit(evidence.raw))
+        apart = gaps.min(axis=1) >= min(BESIDE * (1.0 + 0.1 * stale), FARTHEST)
+        return np.asarray(apart & (gaps[:, tied].min(axis=1) >= min(2.0 * BESIDE * (tied.sum() - 1), WIDEST)))
 
     def _criterion(self, view: View, model: Model, key: Key) -> Total:
         """What is maximised: improvement, feasibility, the users' priors and the cost, as far as there are any."""
@@ -359,7 +383,16 @@ def _thinned(evidence: Evidence, space: Space) -> Evidence:
     unit = np.nan_to_num(space.to_unit(evidence.raw), nan=-1.0)
     kept = np.ones(len(evidence.losses), dtype=np.bool_)
     for row in local.tolist():
-        better = evidence.losses < evidence.losses[row]
+        better = evidence.losses <= evidence.losses[row]
+        better[row:] &= evidence.losses[row:] < evidence.losses[row]
         gaps = np.abs(unit[better] - unit[row]).max(axis=1, initial=0.0)
         kept[row] = not (gaps < BESIDE).any()
     return evidence[np.flatnonzero(kept)]
+
+
+def _gaps(here: Array, there: Array) -> Array:
+    """Largest differences of unit coordinates, inactive ones at -1: (m, d) and (n, d) give (m, n)."""
+    out = np.zeros((len(here), len(there)))
+    for ours, theirs in zip(np.nan_to_num(here, nan=-1.0).T, np.nan_to_num(there, nan=-1.0).T, strict=True):
+        np.maximum(out, np.abs(ours[:, None] - theirs), out=out)
+    return out

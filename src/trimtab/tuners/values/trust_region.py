@@ -48,7 +48,17 @@ from trimtab.tuners.values.quasi_random import SOBOL_REFS
 from trimtab.tuners.values.untried import keys
 from trimtab.tuners.values.view import View
 
-__all__ = ["NAME", "TRUST_REGION_REFS", "Standing", "TrustRegion", "finish", "is_local_turn", "local_step", "standing"]
+__all__ = [
+    "NAME",
+    "TRUST_REGION_REFS",
+    "Standing",
+    "TrustRegion",
+    "finish",
+    "has_room",
+    "is_local_turn",
+    "local_step",
+    "standing",
+]
 
 Array = NDArray[np.float64]
 
@@ -89,6 +99,9 @@ TRUSTED = 0.3
 PATIENCE, SHARE, TURNS = 3, 5, 1
 """Local failures in a row that are borne, local steps for each other one while they pay, others for each after."""
 
+FLAT = 3
+"""Local steps that may tell the value of the best again."""
+
 WORTH = 1e-4
 """A gain below so much of the distance from the median to the best is polish: it does not count as success."""
 
@@ -104,6 +117,7 @@ class Standing:
         radius: of the trust region, unit coordinates.
         failures: steps in a row, of this tuner's, that gained nothing worth mentioning, while nobody else did.
         broken: steps in a row, of this tuner's, that failed or broke a constraint.
+        flat: steps, of this tuner's, that told the very value of the best, since the best was found.
         since_other: this tuner's trials since the last one of another.
         since_local: others' trials since this tuner's last one.
     """
@@ -111,6 +125,7 @@ class Standing:
     radius: float
     failures: int
     broken: int
+    flat: int
     since_other: int
     since_local: int
 
@@ -129,7 +144,7 @@ def standing(evidence: Evidence, unit: Array, local: NDArray[np.bool_], shape: A
     sides = np.where(np.isnan(shape), np.inf, shape)
     scaled = np.nan_to_num(unit) / sides
     best, least = -1, np.inf
-    radius, failures, broken, since_other, since_local = FIRST, 0, 0, 0, 0
+    radius, failures, broken, flat, since_other, since_local = FIRST, 0, 0, 0, 0, 0
     for place, (loss, is_local) in enumerate(zip(evidence.losses.tolist(), local.tolist(), strict=True)):
         improved = loss < least
         pays = improved and least - loss > worth
@@ -141,6 +156,7 @@ def standing(evidence: Evidence, unit: Array, local: NDArray[np.bool_], shape: A
             since_other, since_local = since_other + 1, 0
             failures = 0 if pays else failures + 1
             broken = 0 if np.isfinite(loss) else broken + 1
+            flat += loss == least
             radius = (
                 min(max(radius, 2.0 * length), LARGEST) if improved else 0.5 * min(radius, max(length, 0.2 * radius))
             )
@@ -151,8 +167,8 @@ def standing(evidence: Evidence, unit: Array, local: NDArray[np.bool_], shape: A
             if improved:
                 radius = max(radius, min(FIRST, 2.0 * length))
         if improved:
-            best, least = place, loss
-    return Standing(radius, failures, broken, since_other, since_local)
+            best, least, flat = place, loss, 0
+    return Standing(radius, failures, broken, flat, since_other, since_local)
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,8 +259,11 @@ def is_local_turn(state: Standing, free: int) -> bool:
     While local steps improve on the best they get all trials but every `SHARE`-th. When as many failed in a row
     as the model needs to learn from its failures, the turns are shared evenly: the local search either is at
     the bottom of its basin or in a landscape that is not smooth. Steps that failed or broke a constraint, of
-    which the quadratic knows nothing, double the turns until the next one.
+    which the quadratic knows nothing, double the turns until the next one. On a plateau there is nothing to step
+    down to, and at the bottom of a basin the numbers end; both show by values that are equal.
     """
+    if state.flat >= FLAT:
+        return False
     if state.broken:
         return bool(state.since_local >= 2**state.broken)
     if state.failures < patience(free):
@@ -288,6 +307,11 @@ def _step(view: View, around: _Neighbourhood, key: Key) -> tuple[Array, str] | N
         if raw is not None and keys(raw[None, :])[0] not in view.taken and _is_apart(view.space, raw, around, radius):
             return raw, f"{how} of a {said}"
     return None
+
+
+def has_room(space: Space) -> bool:
+    """Whether there is any parameter for local steps."""
+    return any(_is_fine(column) for column in space.columns)
 
 
 def _is_fine(column: Column) -> bool:
