@@ -182,16 +182,6 @@ def test_a_surrogate_learns_it_and_answers_the_same_when_asked_again() -> None:
     )
 
 
-def test_a_pending_trial_is_believed_as_far_as_the_noise_at_its_place_allows() -> None:
-    told, embedding = evidence(0), Embedding(SPACE.columns)
-    model = build(told, told.raw, embedding, fit_settings(told, told.raw, embedding))
-    pending = np.array([[0.95, 0.5]])
-    loud, quiet = model.believing(pending), replace(model, noise=None).believing(pending)
-    assert loud.posterior.known[-1] == pytest.approx(model.noise_at(pending)[0] - model.posterior.hyperparameters.noise)
-    before, after, wrong = (each.predict(pending)[1][0] for each in (model, loud, quiet))
-    assert wrong < after < before
-
-
 def test_constant_noise_is_the_same_everywhere() -> None:
     raw = np.random.default_rng(0).random((20, 2))
     told, embedding = Evidence(raw, raw.sum(axis=1), np.zeros(20)), Embedding(SPACE.columns)

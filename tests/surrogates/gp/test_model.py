@@ -115,15 +115,6 @@ def test_the_incumbents_are_the_trials_of_lowest_posterior_mean() -> None:
     assert found.best == pytest.approx(means.min())
 
 
-def test_believing_lowers_the_incumbent_where_much_is_expected() -> None:
-    raw = points(15)
-    found = model(evidence(bowl(raw), raw))
-    goal = np.array([[0.4, 0.4]])
-    expected = found.predict(goal)[0][0]
-    assert expected < found.best
-    assert found.believing(goal).best == pytest.approx(expected)
-
-
 def test_a_trial_that_broke_a_constraint_informs_the_objective_and_is_no_incumbent() -> None:
     raw = points()
     broken = raw[:, 0] < 0.5

@@ -120,24 +120,6 @@ def test_gradients_are_finite_at_the_data_themselves() -> None:
     assert all(np.isfinite(part).all() for part in posterior.predict_with_gradient(given.features))
 
 
-def test_believing_its_own_prediction_keeps_the_mean_and_narrows_the_variance() -> None:
-    given, settings = data(), Hyperparameters(np.array([0.4, 0.9, 2.0]), 0.05)
-    posterior = condition(given, settings)
-    pending, points = np.random.default_rng(3).random((2, 5, 4))
-    believing = posterior.believing(pending[:2]).believing(pending[2:])
-    np.testing.assert_allclose(believing.predict(points)[0], posterior.predict(points)[0], rtol=1e-10)
-    assert (believing.predict(points)[1] <= posterior.predict(points)[1] + 1e-12).all()
-    # The same as conditioning anew on data in which the predictions stand as observations.
-    told = Data(
-        np.vstack([given.features, pending]),
-        np.append(given.values, posterior.predict(pending)[0]),
-        np.append(given.known, np.zeros(5)),
-        GROUPS,
-        3,
-    )
-    np.testing.assert_allclose(believing.predict(points)[1], condition(told, settings).predict(points)[1], rtol=1e-9)
-
-
 def test_a_fit_ends_at_a_stationary_point_within_the_bounds() -> None:
     given = data(60)
     found = fit(given)

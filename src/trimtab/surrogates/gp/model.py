@@ -84,9 +84,9 @@ class Model:
         embedding: unit coordinates to features.
         warp: losses to the values that the posterior is about.
         posterior: over those values, lower is better.
-        best: the lowest posterior mean at a feasible trial, or at a point that is believed; inf where none is.
+        best: the lowest posterior mean at a feasible trial; inf where none is.
         incumbents: unit coordinates of the trials of lowest posterior mean, the best first, shape (k, d).
-        trials: how many trials told something; the posterior's further points are believed.
+        trials: how many trials told something.
         told_rows: rows of the feasible trials among those that the posterior is conditioned on.
         sides: surfaces of the constraints, of failure and of the cost, by name; see `trimtab.surrogates.gp.sides`.
         cost_scale: what one unit of the cost's surface is in log cost.
@@ -122,21 +122,6 @@ class Model:
         if self.noise is None:
             return np.full(len(unit), self.posterior.hyperparameters.noise)
         return self.noise.noise_at(self.embedding.features(unit))
-
-    def believing(self, unit: Array) -> Model:
-        """The model that has seen its own prediction at pending points (k, d), in place of their losses.
-
-        Source: D. Ginsbourger, R. Le Riche and L. Carraro, "Kriging Is Well-Suited to Parallelize
-        Optimization", in Computational Intelligence in Expensive Optimization Problems, Springer, 2010.
-
-        Raises:
-            NotPositiveDefinite: the points cannot be told from those that are there.
-        """
-        features = self.embedding.features(unit)
-        mean, _ = self.posterior.predict(features)
-        known = None if self.noise is None else self.noise.above_floor(features)
-        believing = self.posterior.believing(features, known)
-        return replace(self, posterior=believing, best=min(self.best, float(mean.min())))
 
     def imagining(self, pending: Array, normals: Array, most: int = 64) -> Fantasies:
         """Joint draws of the objective at the best told points and at pending ones.

@@ -36,7 +36,6 @@ from scipy.optimize import minimize
 
 from trimtab.surrogates.gp.cholesky import (
     NotPositiveDefinite,
-    append,
     factor,
     inverse_of,
     solve,
@@ -258,36 +257,6 @@ class Posterior:
         by_mean = chain(slope * self.alpha, here, there) / scales
         by_variance = chain(slope * full, here, there) * (-2.0 / scales)
         return self.mean + cross @ self.alpha, variance_of(half), by_mean, by_variance
-
-    def believing(self, features: Array, known: Array | None = None) -> Posterior:
-        """The posterior after observing its own mean at k more points (the kriging believer).
-
-        The mean stays what it was everywhere; the variance shrinks around the points.
-
-        Arguments:
-            features: of the points, shape (k, f).
-            known: noise variances there on top of the learned one, shape (k,); None for none.
-
-        Raises:
-            NotPositiveDefinite: the points cannot be told from those that are there.
-        """
-        scales, noise = self.scales, self.hyperparameters.noise
-        here, there = features / scales, self.features / scales
-        known = np.zeros(len(features)) if known is None else known
-        cross = matern52(squared_distances(there, here))
-        corner = _with_noise(matern52(squared_distances(here)), noise + known)
-        lower = append(self.lower, cross, corner)
-        return Posterior(
-            features=np.vstack([self.features, features]),
-            groups=self.groups,
-            values=np.append(self.values, self.mean + cross.T @ self.alpha),
-            known=np.append(self.known, known),
-            hyperparameters=self.hyperparameters,
-            mean=self.mean,
-            lower=lower,
-            # Observing exactly what was expected moves nothing, so the new weights are zero.
-            alpha=np.append(self.alpha, np.zeros(len(features))),
-        )
 
 
 def variance_of(half: Array) -> Array:

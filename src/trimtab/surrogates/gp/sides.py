@@ -28,8 +28,11 @@ Array = NDArray[np.float64]
 FARTHEST = 2.5
 """Where squashed violations are cut: a larger one would make the scale, and hide where the boundary is."""
 
-FAILURE, COST = "/failure", "/cost"
-"""Names of the two that no user gave; the slash keeps them apart from constraints of the same name."""
+FAILURE = "/failure"
+"""Name of the surface of failure; the slash keeps it apart from a constraint that is called so."""
+
+COST = "/cost"
+"""Name of the surface of the cost."""
 
 
 def fit_sides(evidence: Evidence, features: Array, embedding: Embedding) -> dict[str, Hyperparameters]:

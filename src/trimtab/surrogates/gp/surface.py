@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +31,3 @@ class Surface:
         mean, variance, by_mean, by_variance = self.posterior.predict_with_gradient(self.embedding.features(unit))
         by_mean, by_variance = (self.embedding.gradient(part, unit) for part in (by_mean, by_variance))
         return mean, variance, by_mean, by_variance
-
-    def believing(self, unit: Array) -> Surface:
-        """The surface that has seen its own prediction at pending points (k, d); see `Posterior.believing`."""
-        return replace(self, posterior=self.posterior.believing(self.embedding.features(unit)))

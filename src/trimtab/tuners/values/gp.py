@@ -262,7 +262,7 @@ class GaussianProcess:
         return self.finish and not self.cost_exponent and not believes
 
     def _model(self, view: View) -> Model | None:
-        """The model of what was told, believing what is pending; None where no loss is finite."""
+        """The model of what was told; None where no loss is finite."""
         history, space, told = view.history, view.space, view.told
         evidence = _thinned(view.evidence(self.most), space)
         if not np.isfinite(evidence.measured).any():
