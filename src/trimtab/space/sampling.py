@@ -43,10 +43,11 @@ def draw(
     """Raw rows (count, d) that keep every constraint.
 
     Arguments:
-        prior: draw from the users' priors where they are given, else uniformly in unit coordinates.
+        prior: draw from the users' priors where they are given, else uniformly in unit coordinates. Where
+            the priors and the constraints leave nothing together, the constraints hold and the priors do not.
 
     Raises:
-        InvalidSpace: `MOST_DRAWS` draws in a row broke a constraint.
+        InvalidSpace: `MOST_DRAWS` uniform draws in a row broke a constraint.
     """
     if not constraints:
         return _draw(encoding, rng, count, prior)
@@ -61,7 +62,10 @@ def draw(
         have += len(good)
         failed = 0 if len(good) else failed + len(batch)
         if failed >= MOST_DRAWS:
-            raise InvalidSpace(_nothing_left(encoding, constraints, rng, prior))
+            if not prior:
+                raise InvalidSpace(_nothing_left(encoding, constraints, rng))
+            found.append(draw(encoding, constraints, rng, count - have))
+            break
     return np.concatenate(found)
 
 
@@ -71,14 +75,13 @@ def _draw(encoding: Encoding, rng: np.random.Generator, count: int, prior: bool)
     return encoding.from_unit(warp(encoding, unit) if prior else unit)
 
 
-def _nothing_left(encoding: Encoding, constraints: Sequence[Constraint], rng: np.random.Generator, prior: bool) -> str:
+def _nothing_left(encoding: Encoding, constraints: Sequence[Constraint], rng: np.random.Generator) -> str:
     """The text for constraints that leave nothing, with how often each alone was kept."""
-    batch = _draw(encoding, rng, 1000, prior)
+    batch = _draw(encoding, rng, 1000, prior=False)
     rates = ", ".join(f"{c.text!r} kept by {int(kept(encoding, [c], batch).sum())}" for c in constraints)
-    source = "draws from the priors" if prior else "draws"
     return message(
-        f"the constraints leave (almost) nothing: {MOST_DRAWS} {source} in a row broke one; "
-        f"of {len(batch)} more {source} {rates}",
+        f"the constraints leave (almost) nothing: {MOST_DRAWS} draws in a row broke one; "
+        f"of {len(batch)} more draws {rates}",
         do="loosen a constraint, or narrow the parameters so that more of the space is allowed",
     )
 
