@@ -146,11 +146,11 @@ NOISY = 1e-3
 DRAWS, RIVALS = 16, 32
 """Draws of the objective by which that is reckoned with, and told trials that may be the best in one of them."""
 
-CANDIDATE_OPERATIONS = 2**28
-"""Multiplications that the first scoring of candidates may take: a fifth of a second at most on a slow core."""
+CANDIDATE_OPERATIONS = 2**27
+"""Multiplications that the first scoring of candidates may take: a tenth of a second on a slow core."""
 
 LONG = 500
-"""Beyond so many observations half of the starts are refined."""
+"""Beyond so many observations half of the starts are refined, and each in fewer iterations."""
 
 REMEMBERED = 4
 """Fits kept: one study needs one, a parallel or replayed one a few."""
@@ -295,8 +295,9 @@ class GaussianProcess:
             place = int(values.argmax())
         else:
             rng = key.child("gp").generator()
-            starts = self.starts if len(model.posterior.values) <= LONG else max(self.starts // 2, 1)
-            scored = Search(space, criterion, starts).run(self._candidates(space, model, rng))
+            long = len(model.posterior.values) > LONG
+            effort = {"starts": max(self.starts // 2, 1), "iterations": 15} if long else {"starts": self.starts}
+            scored = Search(space, criterion, **effort).run(self._candidates(space, model, rng))
             raw, values = scored.raw, scored.values
             fresh = np.array([name not in view.taken for name in keys(raw)], dtype=np.bool_)
             wanted = fresh & self._apart(view, raw)
