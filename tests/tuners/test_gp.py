@@ -390,3 +390,16 @@ def test_it_leaves_a_plateau() -> None:
     for seed in range(3):
         rows = run(GaussianProcess(), terrace, space, seed, 60)
         assert any(value == 0.0 for _, value, _ in rows), f"seed {seed} stayed on the terrace"
+
+
+def test_where_constraints_teach_nothing_it_goes_on_by_the_values() -> None:
+    # Broken by the same amount everywhere: there is no surface to find a boundary on.
+    space = Space(x=Float(0.0, 1.0))
+    rows = run(
+        GaussianProcess(finish=False),
+        lambda p: Observation((float(p["x"]) - 0.3) ** 2, constraints={"memory": 1.0}),
+        space,
+        seed=0,
+        trials=15,
+    )
+    assert min(abs(float(params["x"]) - 0.3) for params, *_ in rows) < 0.02

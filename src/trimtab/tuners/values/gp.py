@@ -57,6 +57,7 @@ from trimtab.surrogates.threads import single_thread
 from trimtab.tuners.values.initial_design import design_point
 from trimtab.tuners.values.quasi_random import SOBOL_REFS
 from trimtab.tuners.values.random_search import has_priors
+from trimtab.tuners.values.spacing import spaced, thinned
 from trimtab.tuners.values.trust_region import NAME, TRUST_REGION_REFS, finish, has_room
 from trimtab.tuners.values.untried import is_listable, keys, left
 from trimtab.tuners.values.view import View
@@ -158,15 +159,6 @@ REMEMBERED = 4
 MOST_PENDING = 100
 """Pending trials that the model reckons with, the most recent; duplicates are avoided among all of them."""
 
-BESIDE = 0.02
-"""Unit coordinates within which a better trial speaks for a local step, and which a global one keeps from all."""
-
-FARTHEST = 0.15
-"""The most that a global step has to keep."""
-
-WIDEST = 0.4
-"""The most that it has to keep from trials that share the best value."""
-
 REFIT_EACH = 40
 """Up to so many trials the hyperparameters are fitted anew for each; then in steps of a sixteenth."""
 
@@ -264,11 +256,11 @@ class GaussianProcess:
     def _model(self, view: View) -> Model | None:
         """The model of what was told; None where no loss is finite."""
         history, space, told = view.history, view.space, view.told
-        evidence = _thinned(view.evidence(self.most), space)
+        evidence = thinned(view.evidence(self.most), space)
         if not np.isfinite(evidence.measured).any():
             return None
         embedding = Embedding(space.columns)
-        first = _thinned(gather(history, subset(history, told[: scheduled(len(told))], self.most_fitted)), space)
+        first = thinned(gather(history, subset(history, told[: scheduled(len(told))], self.most_fitted)), space)
         settings = self._settings(space, first if np.isfinite(first.measured).any() else evidence, embedding)
         return build(evidence, space.to_unit(evidence.raw), embedding, settings)
 
@@ -300,7 +292,7 @@ class GaussianProcess:
             scored = Search(space, criterion, **effort).run(self._candidates(space, model, rng))
             raw, values = scored.raw, scored.values
             fresh = np.array([name not in view.taken for name in keys(raw)], dtype=np.bool_)
-            wanted = fresh & self._apart(view, raw)
+            wanted = fresh & self._spaced(view, raw)
             wanted = wanted if wanted.any() else fresh
             place = int(wanted.argmax()) if wanted.any() else -1
             if place < 0:
@@ -308,21 +300,11 @@ class GaussianProcess:
                 return None if found is None else (found[0], f"{found[1]} (all that looked better was tried)")
         return raw[place], self._reason(view, model, raw[place], float(values[place]))
 
-    def _apart(self, view: View, raw: Array) -> NDArray[np.bool_]:
-        """Which rows (m, d) are far enough from what was told, for a tuner that leaves small steps to another.
-
-        How far that is grows with the trials since the best one, and around trials that share the best value with
-        their number: in the grip of a cluster of trials, and on a plateau, where nothing that is told
-        nearby lowers what is expected, expected improvement may stay beside the best for ever.
-        """
-        evidence = view.evidence(self.most)
-        if not self._may_finish(view) or not evidence.good.any() or not has_room(view.space):
-            return np.ones(len(raw), dtype=np.bool_)
-        stale = len(evidence.losses) - 1 - int(np.nanargmin(evidence.losses))
-        tied = evidence.losses == np.nanmin(evidence.losses)
-        gaps = _gaps(view.space.to_unit(raw), view.space.to_unit(evidence.raw))
-        apart = gaps.min(axis=1) >= min(BESIDE * (1.0 + 0.1 * stale), FARTHEST)
-        return np.asarray(apart & (gaps[:, tied].min(axis=1) >= min(2.0 * BESIDE * (tied.sum() - 1), WIDEST)))
+    def _spaced(self, view: View, raw: Array) -> NDArray[np.bool_]:
+        """Which rows (m, d) keep their distance, where small steps are left to the trust region."""
+        if self._may_finish(view) and has_room(view.space):
+            return spaced(view.evidence(self.most), view.space, raw)
+        return np.ones(len(raw), dtype=np.bool_)
 
     def _criterion(self, view: View, model: Model, key: Key) -> Total:
         """What is maximised: improvement, feasibility, the users' priors and the cost, as far as there are any."""
@@ -330,7 +312,9 @@ class GaussianProcess:
         pending = space.to_unit(view.pending[-MOST_PENDING:])
         noisy = model.posterior.hyperparameters.noise > NOISY or bool(model.posterior.known.any())
         if not np.isfinite(model.best):
-            pass  # no feasible trial yet: what counts is to find one
+            # No feasible trial yet: what counts is to find one, or to go on where nothing tells how.
+            if set(model.sides) <= {COST}:
+                parts.append(LogImprovement(model, float(model.posterior.fitted.min())))
         elif noisy or len(pending):
             normals = key.child("gp/draws").generator().standard_normal((DRAWS, RIVALS + len(pending)))
             parts.append(LogNoisyImprovement(model.imagining(pending, normals, RIVALS)))
@@ -370,30 +354,3 @@ class GaussianProcess:
             f"log expected improvement {value:.3g}: predicted {predicted:.6g}, best {best:.6g}, "
             f"from {model.trials} trials{f' and {pending} pending' if pending else ''}"
         )
-
-
-def _thinned(evidence: Evidence, space: Space) -> Evidence:
-    """Evidence without the local steps that ended beside a better trial.
-
-    A local search leaves dozens of trials in a corner of the space, which say nothing about the rest of it and,
-    being as close as they are, make the covariance singular and a rough function look like a noisy one.
-    """
-    local = np.flatnonzero(evidence.proposed_by(NAME) & evidence.good)
-    if not local.size:
-        return evidence
-    unit = np.nan_to_num(space.to_unit(evidence.raw), nan=-1.0)
-    kept = np.ones(len(evidence.losses), dtype=np.bool_)
-    for row in local.tolist():
-        better = evidence.losses <= evidence.losses[row]
-        better[row:] &= evidence.losses[row:] < evidence.losses[row]
-        gaps = np.abs(unit[better] - unit[row]).max(axis=1, initial=0.0)
-        kept[row] = not (gaps < BESIDE).any()
-    return evidence[np.flatnonzero(kept)]
-
-
-def _gaps(here: Array, there: Array) -> Array:
-    """Largest differences of unit coordinates, inactive ones at -1: (m, d) and (n, d) give (m, n)."""
-    out = np.zeros((len(here), len(there)))
-    for ours, theirs in zip(np.nan_to_num(here, nan=-1.0).T, np.nan_to_num(there, nan=-1.0).T, strict=True):
-        np.maximum(out, np.abs(ours[:, None] - theirs), out=out)
-    return out
