@@ -12,8 +12,9 @@ to one precision. Here each ask
 
 So there is no state beside the history, and a parallel or replayed study gives the same answers. Trials that
 are pending at the same centre stand for steps that may fail or succeed, so the next one is sought in a box of
-half, then twice, then a quarter of the size. Where the minimum was tried already, a random point of the box
-keeps the geometry of the points from degenerating.
+twice the size, then in one of half; more are not taken at once, since they would know too little of one
+another. Where the minimum was tried already, a random point of the box keeps the geometry of the points from
+degenerating.
 
 The study's first trials are the default configuration, or the centre, and points of its Sobol sequence.
 Nothing is proposed where the predicted gain drowns in what the quadratic leaves unexplained (a noisy, rough or
@@ -90,7 +91,7 @@ FIRST, LARGEST, SMALLEST = 0.25, 0.5, 1e-8
 RATIO = 8.0
 """The longest and shortest sides of the box are at most so many times the mean."""
 
-TRIED_RADII = (1.0, 0.5, 2.0, 0.25, 4.0, 0.125)
+TRIED_RADII = (1.0, 2.0, 0.5)
 """What the radius is multiplied by while so many trials at the same centre are pending."""
 
 TRUSTED = 0.3
