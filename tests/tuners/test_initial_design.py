@@ -7,6 +7,8 @@ import pytest
 
 from trimtab.base.seeds import Key
 from trimtab.space import Categorical, Float, Int, Linear, Normal, Ordered, Space
+from trimtab.testing.histories import make_history
+from trimtab.tuners import make_tuner
 from trimtab.tuners.values import initial_design
 from trimtab.tuners.values.initial_design import INNER, design_point
 from trimtab.tuners.values.quasi_random import sobol_raw
@@ -127,3 +129,12 @@ def test_a_small_space_runs_out() -> None:
     found = design_point(space, set(keys(np.array([[0.0]]))), KEY)
     assert found is not None
     assert found[0].tolist() == [1.0]
+
+
+@pytest.mark.parametrize("name", ["tpe", "evolution", "gp", "trust-region"])
+def test_where_the_middle_fails_the_whole_space_is_covered(name: str) -> None:
+    space = Space(x=Float(0.0, 1.0), y=Float(0.0, 1.0))
+    failed = [space.default_params(), *space.sample(np.random.default_rng(0), 29)]
+    history = make_history(space, [(row, None) for row in failed])
+    asked = [make_tuner(name).ask(history, 1, Key(0, number, "ask"))[0].params for number in range(30, 50)]
+    assert any(max(abs(float(params[c]) - 0.5) for c in "xy") > 0.3 for params in asked)

@@ -42,9 +42,7 @@ def best(
         if certify and objective is None and len(found.directions) > 1:
             raise _nothing_to_certify(found)
         if format is Format.TABLE:
-            conclude(found, Screen(), objective)
-            if certify:
-                Screen().say(f"\n{found.select(objective=objective, certify=True).caveats[-1]}")
+            conclude(found, Screen(), objective, certify)
         elif objective is None and len(found.directions) > 1:
             print_rows(trial_rows(found.history, [trial.number for trial in found.best_trials]), format)
         elif format is Format.JSON:

@@ -120,13 +120,14 @@ def finish(study: Study, end: RunEnd, storage: str, screen: Screen) -> int:
     return int(end.given_up or not len(study.history.complete))
 
 
-def conclude(study: Study, screen: Screen, objective: str | None = None) -> None:
+def conclude(study: Study, screen: Screen, objective: str | None = None, certify: bool = False) -> None:
     """The honest best, and the observed one where it is another; or the observed Pareto set of several objectives.
 
     Arguments:
         study: to tell of.
         screen: to print on.
         objective: on which to select where there are several; None for the Pareto set.
+        certify: whether the selection is compared with the certified optimum of a surrogate.
 
     Raises:
         UnknownName: no trial came to a result.
@@ -137,7 +138,7 @@ def conclude(study: Study, screen: Screen, objective: str | None = None) -> None
         screen.say(f"the {count(len(front), 'trial')} that no other trial beats in every objective:")
         screen.show(trials_table(history, front))
         return
-    selection = study.select(objective=objective)
+    selection = study.select(objective=objective, certify=certify)
     screen.show(selection_view(selection))
     if len(history.objectives) == 1 and study.best_trial.number != selection.trial:
         screen.say(

@@ -260,7 +260,11 @@ class GaussianProcess:
         if not np.isfinite(evidence.measured).any():
             return None
         embedding = Embedding(space.columns)
-        first = thinned(gather(history, subset(history, told[: scheduled(len(told))], self.most_fitted)), space)
+        size = scheduled(len(told))
+        if size == len(told) <= min(self.most, self.most_fitted):
+            first = evidence
+        else:
+            first = thinned(gather(history, subset(history, told[:size], self.most_fitted)), space)
         settings = self._settings(space, first if np.isfinite(first.measured).any() else evidence, embedding)
         return build(evidence, space.to_unit(evidence.raw), embedding, settings)
 

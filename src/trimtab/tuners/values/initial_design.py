@@ -7,8 +7,9 @@
    Augmenting Acquisition Functions with User Beliefs for Bayesian Optimization", ICLR 2022, arXiv
    2204.11051, algorithm 1, where all are.
 3. The points of the study's Sobol sequence, by trial number, with numbers drawn half-way to the middle of
-   their ranges. In d dimensions all but 2^-d of the space lies farther out, yet the middle half of a range that
-   a user gives is where good values usually are, and a model interpolates from there sooner.
+   their ranges: in d dimensions all but 2^-d of the space lies farther out, and few points spread over all of it
+   say little about any part. That good values are not at the ends of the ranges is a guess, so only the first
+   points are drawn so (`inwards`).
 
 A configuration that was tried already is not proposed again, as long as others can be found.
 """

@@ -20,6 +20,9 @@ __all__ = ["Proposal", "Propose", "first_fresh", "instead", "propose_each"]
 
 Array = NDArray[np.float64]
 
+DESIGNED = 20
+"""Trials that an initial design has at most: later points cover the whole space, since the middle gave nothing."""
+
 Proposal: TypeAlias = tuple[Array, str]
 """Raw coordinates (d,) and why."""
 
@@ -50,7 +53,7 @@ def propose_each(
 
 def instead(view: View, key: Key, reason: str) -> Proposal | None:
     """A point of the initial design, and why it stands in for the method; None where nothing is left."""
-    found = design_point(view.space, view.taken, key)
+    found = design_point(view.space, view.taken, key, inwards=view.known < DESIGNED)
     return None if found is None else (found[0], f"{found[1]} ({reason})")
 
 

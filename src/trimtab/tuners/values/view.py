@@ -33,7 +33,7 @@ class View:
         self.history, self.space = history, history.space
         self.told = told_numbers(history)
         self.taken = tried(history)
-        open_ = [number for number in history.pending.tolist() if history.trial(number).params is not None]
+        open_ = history.pending.tolist()
         rows = [params for params in history.params(open_) if params is not None]
         self.pending, valid = encode_valid(self.space, rows)
         self.proposers = [history.trial(number).tuner for number, kept in zip(open_, valid, strict=True) if kept]
