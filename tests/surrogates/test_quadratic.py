@@ -12,7 +12,7 @@ from scipy.optimize import brentq
 
 from trimtab.surrogates import quadratic
 from trimtab.surrogates.gp import NotPositiveDefinite
-from trimtab.surrogates.quadratic import CONSTANT, FARTHEST, Quadratic, fit_quadratic, minimum_in_box
+from trimtab.surrogates.quadratic import CONSTANT, FARTHEST, SHARED, Doubt, Quadratic, fit_quadratic, lowest_in_box
 
 Array = np.ndarray
 
@@ -61,8 +61,13 @@ def objective_twin(logs: Array, z: Array, values: Array) -> float:
     covariance = np.empty((n, n))
     for i in range(n):
         for j in range(n):
-            t = sum(a * a * x * y for a, x, y in zip(relevance, z[i], z[j], strict=True))
-            covariance[i, j] = CONSTANT + t + t * t / 2 + (i == j) * noise * max(1.0, np.abs(z[i]).max()) ** 6
+            t, r, q = (
+                sum(a * a * x * y for a, x, y in zip(relevance, *pair, strict=True))
+                for pair in ((z[i], z[j]), (z[i], z[i]), (z[j], z[j]))
+            )
+            covariance[i, j] = (
+                CONSTANT + t + t * t / 2 + SHARED * r * q / 4 + (i == j) * noise * max(1.0, np.abs(z[i]).max()) ** 6
+            )
     variance = values @ np.linalg.inv(covariance) @ values / n
     likelihood = -0.5 * (np.linalg.slogdet(variance * covariance)[1] + n)
     off = [
@@ -100,16 +105,23 @@ def test_the_gradient_of_the_objective_matches_differences_of_the_twin(seed: int
     np.testing.assert_allclose(quadratic._objective(logs, z, values, spread)[1], differences, rtol=1e-5, atol=1e-6)
 
 
+def features(z: Array, relevance: Array) -> Array:
+    """Vectors whose inner products are the kernel, shape (n, 2 + d + d^2)."""
+    known = z * relevance
+    pairs = (known[:, :, None] * known[:, None, :]).reshape(len(z), -1) / math.sqrt(2.0)
+    bowl = 0.5 * math.sqrt(SHARED) * (known**2).sum(axis=1, keepdims=True)
+    return np.hstack([np.full((len(z), 1), math.sqrt(CONSTANT)), known, pairs, bowl])
+
+
 def ridge_twin(model: Quadratic, z: Array, values: Array) -> Quadratic:
     """The quadratic of least norm and squared error, coefficient by coefficient, under a model's relevances.
 
-    The kernel is the inner product of (10, a_j z_j, a_i a_j z_i z_j / sqrt 2), so that the mean of the process
-    is the ridge regression on these; its noise is the one that gives the model's deviation.
+    The kernel is the inner product of (10, a_j z_j, a_i a_j z_i z_j / sqrt 2, sqrt 10 sum_j (a_j z_j)^2 / 2), so
+    that the mean of the process is the ridge regression on these; its noise is the one that gives the model's
+    deviation.
     """
     n, columns = z.shape
-    known = z * model.relevance
-    pairs = (known[:, :, None] * known[:, None, :]).reshape(n, -1) / math.sqrt(2.0)
-    phi = np.hstack([np.full((n, 1), math.sqrt(CONSTANT)), known, pairs])
+    phi = features(z, model.relevance)
     spread = np.maximum(np.abs(z).max(axis=1), 1.0) ** 6
 
     def weights(noise: float) -> tuple[Array, float]:
@@ -120,7 +132,8 @@ def ridge_twin(model: Quadratic, z: Array, values: Array) -> Quadratic:
         lambda log: math.log(weights(math.exp(log))[1]) + log - 2.0 * math.log(model.deviation), -30.0, 1.0, xtol=1e-13
     )
     w, _ = weights(math.exp(log_noise))
-    curvature = math.sqrt(2.0) * np.outer(model.relevance, model.relevance) * w[1 + columns :].reshape(columns, columns)
+    inner = math.sqrt(2.0) * w[1 + columns : -1].reshape(columns, columns) + math.sqrt(SHARED) * w[-1] * np.eye(columns)
+    curvature = np.outer(model.relevance, model.relevance) * inner
     return Quadratic(math.sqrt(CONSTANT) * float(w[0]), model.relevance * w[1 : 1 + columns], curvature, w, 0.0)
 
 
@@ -144,13 +157,13 @@ def test_it_goes_through_too_few_points(columns: int, seed: int) -> None:
     np.testing.assert_allclose(found.curvature, found.curvature.T, rtol=1e-9, atol=1e-12)
 
 
-def test_where_the_points_do_not_vary_it_is_flat() -> None:
+def test_where_the_points_do_not_vary_it_has_the_shared_curvature_alone() -> None:
     z = points(6, 3)
     z[:, 1] = 0.0
     found = fit_quadratic(z, np.sin(z[:, 0]) + z[:, 2])
     assert found.slope[1] == 0.0
-    assert (found.curvature[1] == 0.0).all()
-    assert (found.curvature[:, 1] == 0.0).all()
+    assert (found.curvature[1, [0, 2]] == 0.0).all()
+    assert (found.curvature[[0, 2], 1] == 0.0).all()
     assert np.abs(found.slope[[0, 2]]).min() > 0.1
 
 
@@ -175,7 +188,7 @@ def test_the_units_of_the_values_do_not_matter(scale: float) -> None:
     for name in ("constant", "slope", "curvature", "deviation"):
         np.testing.assert_allclose(getattr(scaled, name) / scale, getattr(plain, name), rtol=1e-3, atol=1e-6)
     low, high = np.full(3, -1.0), np.full(3, 1.0)
-    np.testing.assert_allclose(minimum_in_box(scaled, low, high), minimum_in_box(plain, low, high), atol=1e-3)
+    np.testing.assert_allclose(lowest_in_box(scaled, low, high), lowest_in_box(plain, low, high), atol=1e-3)
 
 
 def test_beyond_a_hundred_million_times_the_others_it_does_not_matter_how_far_an_outlier_is() -> None:
@@ -187,7 +200,7 @@ def test_beyond_a_hundred_million_times_the_others_it_does_not_matter_how_far_an
         assert np.isfinite(found.curvature).all()
         assert np.isfinite(found.slope).all()
         assert found.curvature.tolist() == worst[0].curvature.tolist()
-        assert np.isfinite(minimum_in_box(found, np.full(2, -1.0), np.full(2, 1.0))).all()
+        assert np.isfinite(lowest_in_box(found, np.full(2, -1.0), np.full(2, 1.0))).all()
 
 
 def test_an_outlier_far_away_leaves_the_minimum_where_it_is() -> None:
@@ -195,7 +208,7 @@ def test_an_outlier_far_away_leaves_the_minimum_where_it_is() -> None:
     z = np.vstack([points(20, 2), [[3.0, 3.0]]])
     values = ((z - 0.3) ** 2).sum(axis=1)
     values[-1] = 30.0 * values[:-1].max()
-    found = minimum_in_box(fit_quadratic(z, values), np.full(2, -1.0), np.full(2, 1.0))
+    found = lowest_in_box(fit_quadratic(z, values), np.full(2, -1.0), np.full(2, 1.0))
     np.testing.assert_allclose(found, 0.3, atol=0.1)
 
 
@@ -227,7 +240,7 @@ def test_the_minimum_of_a_convex_quadratic_is_the_lowest_of_a_dense_grid(seed: i
     half = rng.normal(size=(2, 2)) * np.array([1.0, 30.0 if seed % 2 else 1.0])
     model = Quadratic(float(rng.normal()), 3 * rng.normal(size=2), half.T @ half, np.ones(2), 0.0)
     low, high = boxed(seed, 2)
-    found = minimum_in_box(model, low, high)
+    found = lowest_in_box(model, low, high)
     assert (low <= found).all()
     assert (found <= high).all()
     x, y = (np.linspace(*ends, 401) for ends in zip(low, high, strict=True))
@@ -240,7 +253,7 @@ def test_the_minimum_of_a_convex_quadratic_is_the_lowest_of_a_dense_grid(seed: i
 @given(columns=st.integers(1, 6), seed=st.integers(0, 10_000))
 def test_the_minimum_of_any_quadratic_is_a_local_one_and_no_worse_than_the_centre(columns: int, seed: int) -> None:
     model, (low, high) = drawn(columns, seed), boxed(seed, columns)
-    found = minimum_in_box(model, low, high)
+    found = lowest_in_box(model, low, high)
     assert (low <= found).all()
     assert (found <= high).all()
     assert model.value(found) <= model.constant
@@ -253,4 +266,71 @@ def test_the_minimum_of_any_quadratic_is_a_local_one_and_no_worse_than_the_centr
 
 def test_the_minimum_of_a_flat_quadratic_is_the_centre() -> None:
     flat = Quadratic(2.0, np.zeros(3), np.zeros((3, 3)), np.ones(3), 0.0)
-    assert minimum_in_box(flat, np.full(3, -1.0), np.full(3, 1.0)).tolist() == [0.0, 0.0, 0.0]
+    assert lowest_in_box(flat, np.full(3, -1.0), np.full(3, 1.0)).tolist() == [0.0, 0.0, 0.0]
+
+
+def doubted(count: int = 7, columns: int = 3) -> tuple[Quadratic, Doubt]:
+    """A quadratic of a few values that are no quadratic's, and its doubt."""
+    z = points(count, columns, reach=1.5)
+    model = fit_quadratic(z, 2.0 + np.cos(3 * z[:, 0]) + z.sum(axis=1))
+    assert model.doubt is not None
+    return model, model.doubt
+
+
+def test_the_doubt_is_the_posterior_deviation_of_bayesian_linear_regression() -> None:
+    _, doubt = doubted()
+    phi = features(doubt.known / doubt.relevance, doubt.relevance)
+    posterior = np.linalg.inv(np.eye(phi.shape[1]) + phi.T @ (phi / doubt.noise[:, None]))
+    for z in points(5, 3, seed=1):
+        here = features(z[None, :], doubt.relevance)[0]
+        wanted = doubt.scale * math.sqrt(here @ posterior @ here)
+        assert doubt.deviation(z)[0] == pytest.approx(wanted, rel=1e-5)
+
+
+def test_the_gradients_of_the_doubt_and_of_the_plausible_value_match_differences() -> None:
+    model, doubt = doubted()
+    z, step = np.array([0.4, -0.9, 0.7]), 1e-4
+    for function in (doubt.deviation, lambda place: model.plausible(place, 1.5)):
+        differences = [(function(z + move)[0] - function(z - move)[0]) / (2 * step) for move in step * np.eye(3)]
+        np.testing.assert_allclose(function(z)[1], differences, rtol=1e-4, atol=1e-5)
+
+
+def test_the_plausible_value_is_the_model_less_its_doubt() -> None:
+    model, doubt = doubted()
+    z = np.array([0.4, -0.9, 0.7])
+    assert model.plausible(z, 0.0)[0] == model.value(z)
+    assert model.plausible(z, 2.0)[0] == pytest.approx(model.value(z) - 2.0 * doubt.deviation(z)[0])
+    assert drawn(3, 0).plausible(z, 2.0)[0] == drawn(3, 0).value(z)
+
+
+def test_what_is_pending_leaves_less_doubt_and_none_where_it_is() -> None:
+    _, doubt = doubted()
+    pending = points(2, 3, seed=2)
+    less = doubt.given(pending)
+    for z in points(20, 3, seed=3):
+        assert less.deviation(z)[0] <= doubt.deviation(z)[0] * (1 + 1e-9)
+    for z in pending:
+        assert less.deviation(z)[0] < 0.05 * doubt.deviation(z)[0]
+    both = doubt.given(pending[:1]).given(pending[1:])
+    np.testing.assert_allclose(both.lower, less.lower, rtol=1e-6)
+
+
+def test_the_lowest_plausible_value_lies_along_what_is_not_known() -> None:
+    # All points lie on a line: along it the least is known, and across it nothing is.
+    z = np.array([[-1.0, 0.0], [-0.5, 0.0], [0.0, 0.0], [0.5, 0.0], [1.0, 0.0]])
+    model = fit_quadratic(z, (z[:, 0] - 0.25) ** 2)
+    low, high = np.full(2, -1.0), np.full(2, 1.0)
+    np.testing.assert_allclose(lowest_in_box(model, low, high), [0.25, 0.0], atol=1e-3)
+    starts = np.random.default_rng(0).uniform(low, high, (4, 2))
+    found = lowest_in_box(model, low, high, 1.0, starts)
+    assert abs(found[1]) > 0.2
+    assert model.plausible(found, 1.0)[0] <= min(model.plausible(start, 1.0)[0] for start in starts)
+
+
+def test_where_the_values_leave_no_doubt_none_is_made_up() -> None:
+    # A parabola through eight points, whose covariance is all but singular.
+    z = np.array([0.3, 0.35, 0.4, 0.42, 0.46, 0.48, 0.5, 0.55])[:, None] - 0.42
+    model = fit_quadratic(4.0 * z, (z[:, 0] - 0.02) ** 2)
+    assert model.doubt is not None
+    for place in np.linspace(-1.0, 1.0, 9):
+        assert model.doubt.deviation(np.array([place]))[0] < 1e-3 * np.ptp((z - 0.02) ** 2)

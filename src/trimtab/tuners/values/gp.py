@@ -138,8 +138,9 @@ GP_REFS = (
     ),
 )
 
-FIRST_TRIALS = 5
-"""How many trials come before the first model: with long length-scales as its prior it needs few."""
+FIRST_TRIALS = 2
+"""How many trials come before the first model: with long length-scales as its prior it needs no more, and in many
+dimensions none of a few scattered points is as good as a step from the better one of two."""
 
 NOISY = 1e-3
 """Variance of the noise, in units of the warped losses', from which the best told value may be a lucky one."""
@@ -180,7 +181,7 @@ class GaussianProcess:
     """Bayesian optimisation with a Gaussian process.
 
     Arguments:
-        initial_design: trials before the model is used; None for 5, or 4 in one dimension.
+        initial_design: trials before the model is used; None for 2.
         candidates: points spread over the space in each search; a power of two.
         starts: points that are refined.
         beta: how many observations' weight a user's prior has; its exponent is beta / n.
@@ -223,7 +224,7 @@ class GaussianProcess:
     def _propose(self, view: View, key: Key) -> tuple[Array, str, str] | None:
         """One raw configuration, who proposes it, and why; None where a small space has nothing left."""
         space, reason = view.space, ""
-        wanted = self._wanted(len(space))
+        wanted = FIRST_TRIALS if self.initial_design is None else self.initial_design
         if view.known < wanted:
             reason = f"initial design, {view.known + 1} of {wanted}"
         elif len(view.history.objectives) > 1:
@@ -243,10 +244,6 @@ class GaussianProcess:
                 reason = f"in place of the Gaussian process, which failed ({type(error).__name__}: {error})"
         drawn = design_point(space, view.taken, key, inwards=view.known < wanted)
         return None if drawn is None else (drawn[0], self.name, f"{drawn[1]} ({reason})")
-
-    def _wanted(self, columns: int) -> int:
-        """How many trials the initial design has."""
-        return min(columns + 3, FIRST_TRIALS) if self.initial_design is None else self.initial_design
 
     def _may_finish(self, view: View) -> bool:
         """Whether local steps, which know neither costs nor the users' priors, may be taken."""

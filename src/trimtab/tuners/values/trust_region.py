@@ -6,15 +6,18 @@ to one precision. Here each ask
 1. stands at the best trial told so far, and leaves the categorical and few-valued parameters as they are there;
 2. fits a quadratic to the trials nearest to it that agree with it in those parameters
    (`trimtab.surrogates.quadratic`), which also tells how much each coordinate matters;
-3. proposes the minimum of the quadratic in a box around the best trial. The box is longer in coordinates
-   that matter less; its size, the radius, is read off the history: it doubles where a step of its full length
-   improved, halves where a step did not, and otherwise stays.
+3. proposes the place of the lowest plausible value in a box around the best trial: that of the quadratic less
+   one deviation of what the trials leave open about it. While there are fewer trials than directions, a step so
+   goes down the known ones and looks along an unknown one at once; later the doubt is small, and it is the
+   minimum of the quadratic. The box is longer in coordinates that matter less; its size, the radius, is read
+   off the history: it doubles where a step of its full length improved, halves where a step did not, and
+   otherwise stays.
 
 So there is no state beside the history, and a parallel or replayed study gives the same answers. Trials that
-are pending at the same centre stand for steps that may fail or succeed, so the next one is sought in a box of
-twice the size, then in one of half; more are not taken at once, since they would know too little of one
-another. Where the minimum was tried already, a random point of the box keeps the geometry of the points from
-degenerating.
+are pending leave less doubt where they are, whatever they will tell, so the next step goes elsewhere. They also
+stand for steps that may fail or succeed: it is sought in a box of twice the size, then in one of half; more are
+not taken at once, since they would know too little of one another. Where the minimum was tried already, a random
+point of the box keeps the geometry of the points from degenerating.
 
 The study's first trials are the default configuration, or the centre, and points of its Sobol sequence.
 Nothing is proposed where the predicted gain drowns in what the quadratic leaves unexplained (a noisy, rough or
@@ -23,14 +26,17 @@ tuner whose finish this is goes on by itself.
 
 Source: A. R. Conn, K. Scheinberg and L. N. Vicente, "Introduction to Derivative-Free Optimization", SIAM,
 2009, chapters 10 and 11 (trust regions on regression and underdetermined models); M. J. D. Powell, "The
-BOBYQA algorithm for bound constrained optimization without derivatives", report NA2009/06, Cambridge. Different:
+BOBYQA algorithm for bound constrained optimization without derivatives", report NA2009/06, Cambridge. Values lowered by
+their doubt, and doubt lessened by what is pending, are T. Desautels, A. Krause and J. W. Burdick, "Parallelizing
+Exploration-Exploitation Tradeoffs in Gaussian Process Bandit Optimization", JMLR 15, 2014. Different:
 the model is Bayesian instead of interpolating, the box follows the relevance of the coordinates, and the radius
 depends on success alone, since the decrease that was predicted for a past trial is not part of the history.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -43,7 +49,7 @@ from trimtab.base.refs import Reference
 from trimtab.base.seeds import Key
 from trimtab.space import Column, Space
 from trimtab.surrogates.evidence import Evidence
-from trimtab.surrogates.quadratic import FARTHEST, Quadratic, fit_quadratic, minimum_in_box
+from trimtab.surrogates.quadratic import FARTHEST, Quadratic, fit_quadratic, lowest_in_box
 from trimtab.tuners.values.initial_design import design_point
 from trimtab.tuners.values.quasi_random import SOBOL_REFS
 from trimtab.tuners.values.untried import keys
@@ -94,11 +100,17 @@ RATIO = 8.0
 TRIED_RADII = (1.0, 2.0, 0.5)
 """What the radius is multiplied by while so many trials at the same centre are pending."""
 
+OPTIMISM, HOPES = 1.0, 4
+"""By how many deviations of its doubt the quadratic is lowered, and from how many random places that is minimised."""
+
 TRUSTED = 0.3
 """A predicted gain below so many deviations of what the model leaves unexplained is none."""
 
 PATIENCE, SHARE, TURNS = 3, 5, 1
 """Local failures in a row that are borne, local steps for each other one while they pay, others for each after."""
+
+RECENT = 0.9
+"""What the gain of a trial counts when one more has followed it."""
 
 FLAT = 3
 """Local steps that may tell the value of the best again."""
@@ -121,6 +133,8 @@ class Standing:
         flat: steps, of this tuner's, that told the very value of the best, since the best was found.
         since_other: this tuner's trials since the last one of another.
         since_local: others' trials since this tuner's last one.
+        gain, other_gain: by how much a trial of this tuner's, and one of another's, lowered the best of late, on
+            average, in units that both share.
     """
 
     radius: float
@@ -129,6 +143,8 @@ class Standing:
     flat: int
     since_other: int
     since_local: int
+    gain: float
+    other_gain: float
 
 
 def standing(evidence: Evidence, unit: Array, local: NDArray[np.bool_], shape: Array) -> Standing:
@@ -146,9 +162,14 @@ def standing(evidence: Evidence, unit: Array, local: NDArray[np.bool_], shape: A
     scaled = np.nan_to_num(unit) / sides
     best, least = -1, np.inf
     radius, failures, broken, flat, since_other, since_local = FIRST, 0, 0, 0, 0, 0
+    gains, weights = [0.0, 0.0], [0.0, 0.0]
     for place, (loss, is_local) in enumerate(zip(evidence.losses.tolist(), local.tolist(), strict=True)):
         improved = loss < least
         pays = improved and least - loss > worth
+        gains, weights = [RECENT * gain for gain in gains], [RECENT * weight for weight in weights]
+        weights[is_local] += 1.0
+        if improved and best >= 0:
+            gains[is_local] += 0.5 * least - 0.5 * loss
         if not (is_local or improved):
             since_other, since_local = 0, since_local + 1
             continue
@@ -169,7 +190,8 @@ def standing(evidence: Evidence, unit: Array, local: NDArray[np.bool_], shape: A
                 radius = max(radius, min(FIRST, 2.0 * length))
         if improved:
             best, least, flat = place, loss, 0
-    return Standing(radius, failures, broken, flat, since_other, since_local)
+    other_gain, gain = (gain / (1.0 + weight) for gain, weight in zip(gains, weights, strict=True))
+    return Standing(radius, failures, broken, flat, since_other, since_local, gain, other_gain)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +206,7 @@ class _Neighbourhood:
         free: columns that move, shape (f,).
         rows: the rows that agree with the best and tell a loss, the best included.
         bad: those that agree with it, and failed or broke a constraint.
+        waiting: free coordinates of the pending trials that agree with it, shape (m, f).
     """
 
     evidence: Evidence
@@ -193,6 +216,7 @@ class _Neighbourhood:
     free: NDArray[np.intp]
     rows: NDArray[np.intp]
     bad: NDArray[np.intp]
+    waiting: Array
 
     @classmethod
     def of(cls, view: View) -> _Neighbourhood | None:
@@ -206,11 +230,14 @@ class _Neighbourhood:
         active = ~np.isnan(unit[best])
         free = np.flatnonzero(fine & active)
         fixed = ~(fine & active)
-        agree = np.all((evidence.raw == evidence.raw[best]) | (np.isnan(unit) & np.isnan(unit[best])) | ~fixed, axis=1)
+        agree = _agrees(evidence.raw, evidence.raw[best])[:, fixed].all(axis=1)
         rows, bad = np.flatnonzero(agree & evidence.good), np.flatnonzero(agree & ~evidence.good)
         if not free.size or len(rows) < 2:
             return None
-        return cls(evidence, unit, evidence.proposed_by(NAME), best, free, rows, bad)
+        pending = view.pending[_agrees(view.pending, evidence.raw[best])[:, fixed].all(axis=1)]
+        waiting = view.space.to_unit(pending)[:, free]
+        local = evidence.proposed_by(NAME)
+        return cls(evidence, unit, local, best, free, rows, bad, waiting)
 
     def standing(self, shape: Array) -> Standing:
         """The fold, with a box of a shape (f,)."""
@@ -234,7 +261,15 @@ class _Neighbourhood:
         z = (self.unit[np.ix_(self.rows, self.free)] - centre) / (radius * shape)
         count = len(self.free)
         near = np.argsort(np.abs(z).max(axis=1), kind="stable")[: (count + 1) * (count + 2) // 2 + count]
-        return fit_quadratic(z[near], _above(self.evidence.losses[self.rows[near]], self.evidence.losses[self.best]))
+        model = fit_quadratic(z[near], _above(self.evidence.losses[self.rows[near]], self.evidence.losses[self.best]))
+        if not len(self.waiting) or model.doubt is None:
+            return model
+        return replace(model, doubt=model.doubt.given((self.waiting - centre) / (radius * shape)))
+
+
+def _agrees(raw: Array, best: Array) -> NDArray[np.bool_]:
+    """Which coordinates of rows (n, d) are the best's (d,), inactive ones included; shape (n, d)."""
+    return np.asarray((raw == best) | (np.isnan(raw) & np.isnan(best)))
 
 
 def _above(losses: Array, best: float) -> Array:
@@ -249,17 +284,31 @@ def _above(losses: Array, best: float) -> Array:
 def finish(view: View, key: Key) -> tuple[Array, str] | None:
     """The next step of a tuner that shares its trials with this one, if the turn is this one's; see `is_local_turn`."""
     around = _Neighbourhood.of(view)
-    if around is None or not is_local_turn(around.standing(np.ones(len(around.free))), len(around.free)):
+    if around is None:
+        return None
+    state = around.standing(np.ones(len(around.free)))
+    if not is_local_turn(after(state, view.proposers), len(around.free)):
         return None
     return _step(view, around, key)
+
+
+def after(state: Standing, proposers: Sequence[str]) -> Standing:
+    """Where the turns stand once the pending trials, by whom they were proposed, are told too."""
+    for name in proposers:
+        own = name == NAME
+        state = replace(
+            state, since_other=state.since_other + 1 if own else 0, since_local=0 if own else state.since_local + 1
+        )
+    return state
 
 
 def is_local_turn(state: Standing, free: int) -> bool:
     """Whether the next trial should be a local step, when another tuner looks at the whole space.
 
-    While local steps improve on the best they get all trials but every `SHARE`-th. When as many failed in a row
-    as the model needs to learn from its failures, the turns are shared evenly: the local search either is at
-    the bottom of its basin or in a landscape that is not smooth. Steps that failed or broke a constraint, of
+    While local steps improve on the best, and by more than the other tuner's trials do, they get all trials but every
+    `SHARE`-th. Otherwise the turns are shared evenly: either the other tuner knows better where to go, or as many
+    steps failed in a row as the model needs to learn from its failures, and the local search is at the bottom
+    of its basin or in a landscape that is not smooth. Steps that failed or broke a constraint, of
     which the quadratic knows nothing, double the turns until the next one. On a plateau there is nothing to step
     down to, and at the bottom of a basin the numbers end; both show by values that are equal.
     """
@@ -267,7 +316,7 @@ def is_local_turn(state: Standing, free: int) -> bool:
         return False
     if state.broken:
         return bool(state.since_local >= 2**state.broken)
-    if state.failures < patience(free):
+    if state.failures < patience(free) and state.gain >= state.other_gain:
         return state.since_other < SHARE
     return state.since_local >= TURNS
 
@@ -297,13 +346,19 @@ def _step(view: View, around: _Neighbourhood, key: Key) -> tuple[Array, str] | N
     centre = around.unit[around.best]
     low = np.maximum(-radius * shape, -centre[around.free]) / (state.radius * shape)
     high = np.minimum(radius * shape, 1.0 - centre[around.free]) / (state.radius * shape)
-    z = minimum_in_box(model, low, high)
+    rng = key.child(NAME).generator()
+    z = lowest_in_box(model, low, high)
     gain = model.constant - model.value(z)
     if state.failures >= patience(len(around.free)) and not gain > TRUSTED * model.deviation:
         return None
-    rng = key.child(NAME).generator()
+    hoped = lowest_in_box(model, low, high, OPTIMISM, 0.5 * rng.uniform(low, high, (HOPES, len(low))))
     said = f"quadratic model of {len(around.rows)} trials in a trust region of radius {radius:.2g}"
-    for step, how in ((z, "minimum"), (rng.uniform(low, high), "random point, its minimum being known,")):
+    steps = (
+        (hoped, "lowest plausible value"),
+        (z, "minimum"),
+        (rng.uniform(low, high), "random point, its minimum being known,"),
+    )
+    for step, how in steps:
         raw = _snapped(view.space, around, step * state.radius * shape)
         if raw is not None and keys(raw[None, :])[0] not in view.taken and _is_apart(view.space, raw, around, radius):
             return raw, f"{how} of a {said}"
