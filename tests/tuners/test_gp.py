@@ -365,6 +365,15 @@ def test_a_long_history_is_read_in_part() -> None:
     assert found.why.endswith("from 200 trials")
 
 
+@pytest.mark.parametrize(("count", "fitted"), [(200, 50), (201, 25)])
+def test_a_long_history_is_fitted_by_fewer(monkeypatch: pytest.MonkeyPatch, count: int, fitted: int) -> None:
+    sizes: list[int] = []
+    monkeypatch.setattr(gp, "fit_settings", lambda *given: sizes.append(len(given[0].losses)) or fit_settings(*given))
+    tuner = GaussianProcess(most=200, most_fitted=50, finish=False)
+    tuner.ask(make_history(NUMBERS, drawn(NUMBERS, count)), 1, Key(0, count, "ask"))
+    assert sizes == [fitted]
+
+
 def test_enqueued_trials_that_name_only_a_part_stop_nobody() -> None:
     history = make_history(CONDITIONAL, drawn(CONDITIONAL, 20), pending=[{"lr": 1e-3}, {}])
     (found,) = GaussianProcess().ask(history, 1, Key(0, 22, "ask"))

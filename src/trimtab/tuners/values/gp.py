@@ -186,7 +186,8 @@ class GaussianProcess:
         starts: points that are refined.
         beta: how many observations' weight a user's prior has; its exponent is beta / n.
         most: observations that the model is conditioned on.
-        most_fitted: observations that its hyperparameters are fitted to.
+        most_fitted: observations that its hyperparameters are fitted to; half as many in studies of more than
+            `most`, where one ask in thousands fits and would be the one that is waited for.
         cost_exponent: how much the cost of a trial counts, where trials tell it: 0 not at all, 1 for
             improvement per cost.
         finish: whether local steps of `trimtab.tuners.values.trust_region` are taken once they pay; such
@@ -258,10 +259,11 @@ class GaussianProcess:
             return None
         embedding = Embedding(space.columns)
         size = scheduled(len(told))
-        if size == len(told) <= min(self.most, self.most_fitted):
+        limit = self.most_fitted if len(told) <= self.most else max(self.most_fitted // 2, 1)
+        if size == len(told) <= min(self.most, limit):
             first = evidence
         else:
-            first = thinned(gather(history, subset(history, told[:size], self.most_fitted)), space)
+            first = thinned(gather(history, subset(history, told[:size], limit)), space)
         settings = self._settings(space, first if np.isfinite(first.measured).any() else evidence, embedding)
         return build(evidence, space.to_unit(evidence.raw), embedding, settings)
 
