@@ -19,7 +19,7 @@ from trimtab.testing.histories import Told, make_history
 from trimtab.testing.tuner_kit import CONDITIONAL, NUMBERS, SMALL, loss
 from trimtab.tuners import make_tuner
 from trimtab.tuners.values import gp, trust_region
-from trimtab.tuners.values.gp import FIRST_TRIALS, GaussianProcess, scheduled
+from trimtab.tuners.values.gp import FIRST_TRIALS, MIXED_FIRST_TRIALS, GaussianProcess, scheduled
 from trimtab.tuners.values.initial_design import INNER
 
 SQUARE = Space(x=Float(0.0, 1.0), y=Float(0.0, 1.0))
@@ -123,6 +123,11 @@ def test_the_initial_design_has_few_trials_in_any_dimension(columns: int) -> Non
     space, wanted = Space({f"x{place}": Float(0.0, 1.0) for place in range(columns)}), FIRST_TRIALS
     found = GaussianProcess().ask(make_history(space), wanted + 1, Key(0, 0, "ask"))
     assert [f"(initial design, {n + 1} of {wanted})" in f.why for n, f in enumerate(found)] == [True] * wanted + [False]
+
+
+def test_of_categories_and_levels_it_sees_more_before_it_models() -> None:
+    (found,) = GaussianProcess().ask(make_history(CONDITIONAL), 1, Key(0, 0, "ask"))
+    assert found.why.endswith(f"(initial design, 1 of {MIXED_FIRST_TRIALS})")
 
 
 def test_pending_trials_count_for_the_initial_design() -> None:

@@ -138,9 +138,10 @@ GP_REFS = (
     ),
 )
 
-FIRST_TRIALS = 2
-"""How many trials come before the first model: with long length-scales as its prior it needs no more, and in many
-dimensions none of a few scattered points is as good as a step from the better one of two."""
+FIRST_TRIALS, MIXED_FIRST_TRIALS = 2, 5
+"""How many trials come before the first model, where all parameters are numbers, and elsewhere. With long length-scales
+as its prior it needs no more than two, and in many dimensions none of a few scattered points is as good as a step from
+the better one of these; but of categories and levels it knows only what it has seen."""
 
 NOISY = 1e-3
 """Variance of the noise, in units of the warped losses', from which the best told value may be a lucky one."""
@@ -181,7 +182,7 @@ class GaussianProcess:
     """Bayesian optimisation with a Gaussian process.
 
     Arguments:
-        initial_design: trials before the model is used; None for 2.
+        initial_design: trials before the model is used; None for 2, or for 5 where not all parameters are numbers.
         candidates: points spread over the space in each search; a power of two.
         starts: points that are refined.
         beta: how many observations' weight a user's prior has; its exponent is beta / n.
@@ -225,7 +226,7 @@ class GaussianProcess:
     def _propose(self, view: View, key: Key) -> tuple[Array, str, str] | None:
         """One raw configuration, who proposes it, and why; None where a small space has nothing left."""
         space, reason = view.space, ""
-        wanted = FIRST_TRIALS if self.initial_design is None else self.initial_design
+        wanted = self._wanted(space)
         if view.known < wanted:
             reason = f"initial design, {view.known + 1} of {wanted}"
         elif len(view.history.objectives) > 1:
@@ -245,6 +246,13 @@ class GaussianProcess:
                 reason = f"in place of the Gaussian process, which failed ({type(error).__name__}: {error})"
         drawn = design_point(space, view.taken, key, inwards=view.known < wanted)
         return None if drawn is None else (drawn[0], self.name, f"{drawn[1]} ({reason})")
+
+    def _wanted(self, space: Space) -> int:
+        """How many trials the initial design has."""
+        if self.initial_design is not None:
+            return self.initial_design
+        numbers = all(column.kind in ("float", "int") for column in space.columns)
+        return FIRST_TRIALS if numbers else MIXED_FIRST_TRIALS
 
     def _may_finish(self, view: View) -> bool:
         """Whether local steps, which know neither costs nor the users' priors, may be taken."""

@@ -162,14 +162,9 @@ def standing(evidence: Evidence, unit: Array, local: NDArray[np.bool_], shape: A
     scaled = np.nan_to_num(unit) / sides
     best, least = -1, np.inf
     radius, failures, broken, flat, since_other, since_local = FIRST, 0, 0, 0, 0, 0
-    gains, weights = [0.0, 0.0], [0.0, 0.0]
     for place, (loss, is_local) in enumerate(zip(evidence.losses.tolist(), local.tolist(), strict=True)):
         improved = loss < least
         pays = improved and least - loss > worth
-        gains, weights = [RECENT * gain for gain in gains], [RECENT * weight for weight in weights]
-        weights[is_local] += 1.0
-        if improved and best >= 0:
-            gains[is_local] += 0.5 * least - 0.5 * loss
         if not (is_local or improved):
             since_other, since_local = 0, since_local + 1
             continue
@@ -190,8 +185,24 @@ def standing(evidence: Evidence, unit: Array, local: NDArray[np.bool_], shape: A
                 radius = max(radius, min(FIRST, 2.0 * length))
         if improved:
             best, least, flat = place, loss, 0
-    other_gain, gain = (gain / (1.0 + weight) for gain, weight in zip(gains, weights, strict=True))
-    return Standing(radius, failures, broken, flat, since_other, since_local, gain, other_gain)
+    return Standing(radius, failures, broken, flat, since_other, since_local, *recent_gains(evidence.losses, local))
+
+
+def recent_gains(losses: Array, local: NDArray[np.bool_]) -> tuple[float, float]:
+    """By how much a local step, and a trial of another's, lowered the best of late: half of it, on average.
+
+    Arguments:
+        losses: nan where there is none, shape (n,).
+        local: which trials were local steps, shape (n,).
+    """
+    before = np.append(np.nan, np.fmin.accumulate(losses)[:-1])
+    # Halves, because the difference of two floats may overflow.
+    gains = np.where(losses < before, 0.5 * before - 0.5 * losses, 0.0)
+    shares = RECENT ** np.arange(len(losses) - 1, -1, -1.0)
+    own, others = (
+        float(shares[whose] @ gains[whose]) / (1.0 + float(shares[whose].sum())) for whose in (local, ~local)
+    )
+    return own, others
 
 
 @dataclass(frozen=True, slots=True)
