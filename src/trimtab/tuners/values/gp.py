@@ -58,7 +58,7 @@ from trimtab.tuners.values.initial_design import design_point
 from trimtab.tuners.values.quasi_random import SOBOL_REFS
 from trimtab.tuners.values.random_search import has_priors
 from trimtab.tuners.values.spacing import spaced, thinned
-from trimtab.tuners.values.trust_region import NAME, TRUST_REGION_REFS, finish, has_room
+from trimtab.tuners.values.trust_region import NAME, TRUST_REGION_REFS, finish, has_room, is_fine
 from trimtab.tuners.values.untried import is_listable, keys, left
 from trimtab.tuners.values.view import View
 
@@ -139,9 +139,11 @@ GP_REFS = (
 )
 
 FIRST_TRIALS, MIXED_FIRST_TRIALS = 2, 5
-"""How many trials come before the first model, where all parameters are numbers, and elsewhere. With long length-scales
-as its prior it needs no more than two, and in many dimensions none of a few scattered points is as good as a step from
-the better one of these; but of categories and levels it knows only what it has seen."""
+"""How many trials come before the first model, where all parameters are numbers of many values, and elsewhere.
+
+With long length-scales as its prior it needs no more than two, and in many dimensions none of a few scattered points is
+as good as a step from the better one of these; but of categories and levels it knows only what it has seen.
+"""
 
 NOISY = 1e-3
 """Variance of the noise, in units of the warped losses', from which the best told value may be a lucky one."""
@@ -182,7 +184,8 @@ class GaussianProcess:
     """Bayesian optimisation with a Gaussian process.
 
     Arguments:
-        initial_design: trials before the model is used; None for 2, or for 5 where not all parameters are numbers.
+        initial_design: trials before the model is used; None for 2, or for 5 where not all parameters are
+            numbers of many values.
         candidates: points spread over the space in each search; a power of two.
         starts: points that are refined.
         beta: how many observations' weight a user's prior has; its exponent is beta / n.
@@ -251,7 +254,7 @@ class GaussianProcess:
         """How many trials the initial design has."""
         if self.initial_design is not None:
             return self.initial_design
-        numbers = all(column.kind in ("float", "int") for column in space.columns)
+        numbers = all(column.kind in ("float", "int") and is_fine(column) for column in space.columns)
         return FIRST_TRIALS if numbers else MIXED_FIRST_TRIALS
 
     def _may_finish(self, view: View) -> bool:

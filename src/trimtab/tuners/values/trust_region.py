@@ -62,6 +62,7 @@ __all__ = [
     "TrustRegion",
     "finish",
     "has_room",
+    "is_fine",
     "is_local_turn",
     "local_step",
     "standing",
@@ -237,7 +238,7 @@ class _Neighbourhood:
             return None
         unit = view.space.to_unit(evidence.raw)
         best = int(np.nanargmin(evidence.losses))
-        fine = np.array([_is_fine(column) for column in view.space.columns])
+        fine = np.array([is_fine(column) for column in view.space.columns])
         active = ~np.isnan(unit[best])
         free = np.flatnonzero(fine & active)
         fixed = ~(fine & active)
@@ -378,10 +379,10 @@ def _step(view: View, around: _Neighbourhood, key: Key) -> tuple[Array, str] | N
 
 def has_room(space: Space) -> bool:
     """Whether there is any parameter for local steps."""
-    return any(_is_fine(column) for column in space.columns)
+    return any(is_fine(column) for column in space.columns)
 
 
-def _is_fine(column: Column) -> bool:
+def is_fine(column: Column) -> bool:
     """Whether a parameter has enough values, in an order, for a quadratic."""
     return column.kind != "categorical" and (column.size or LEVELS) >= LEVELS
 
