@@ -81,15 +81,24 @@ class Doubt:
 
     @classmethod
     def about(cls, known: Array, relevance: Array, noise: Array, scale: float) -> Doubt:
-        """What values at these points leave open; the arguments are the attributes."""
+        """What values at these points leave open; the arguments are the attributes.
+
+        Raises:
+            NotPositiveDefinite: the points admit no model.
+        """
         lower, _ = factor(_covariance(known, noise)[0])
         return cls(known, relevance, noise, lower, scale)
 
     def given(self, z: Array) -> Doubt:
-        """What is left open once values at z, shape (m, d), are told too, whatever they will be."""
-        widths = _spread(z) * (float(self.noise.min()) if len(self.noise) else 0.0)
+        """What is left open once values at z, shape (m, d), are told too, whatever they will be.
+
+        Raises:
+            NotPositiveDefinite: the points admit no model.
+        """
         known = np.concatenate([self.known, z * self.relevance])
-        return Doubt.about(known, self.relevance, np.append(self.noise, widths), self.scale)
+        # The least noise is that of the centre, which every model is fitted to.
+        noise = np.append(self.noise, float(self.noise.min()) * _spread(z))
+        return Doubt.about(known, self.relevance, noise, self.scale)
 
     def deviation(self, z: Array) -> tuple[float, Array]:
         """The deviation of q(z), at z of shape (d,), and its derivatives (d,)."""

@@ -10,6 +10,8 @@ import pytest
 from trimtab.space import Space
 from trimtab.surrogates.certificates import Profile
 from trimtab.surrogates.certificates.branch_and_bound import Problem
+from trimtab.surrogates.certificates.domains import ACTIVE, INACTIVE, Boxes, Domain
+from trimtab.surrogates.certificates.mean import PosteriorMean
 from trimtab.surrogates.certificates.palm_mean import problem_in_box
 from trimtab.surrogates.evidence import Evidence
 from trimtab.surrogates.gp import Embedding, Hyperparameters, InputWarp, Model, Settings, build
@@ -32,6 +34,29 @@ def fitted() -> Callable[..., Model]:
         warp = InputWarp(np.clip(warped * rng.normal(size=(2, len(space))), -1.6, 1.6)) if warped else None
         chosen = Settings(1.0, Hyperparameters(scales, noise), input_warp=warp)
         return build(told, unit, Embedding(space.columns), chosen)
+
+    return make
+
+
+@pytest.fixture
+def narrowed() -> Callable[..., tuple[Boxes, np.ndarray]]:
+    """The box around the first of some points after `depth` splits of the widest side, and which points it holds."""
+
+    def holds(domain: Domain, boxes: Boxes, point: np.ndarray) -> np.ndarray:
+        inside = (boxes.low <= point + 1e-12) & (point - 1e-12 <= boxes.high)
+        alive = np.where(np.isnan(point), boxes.state != ACTIVE, (boxes.state != INACTIVE) & inside)
+        return np.where(domain.numbers, alive, inside).all(axis=1)
+
+    def make(mean: PosteriorMean, domain: Domain, points: np.ndarray, depth: int) -> tuple[Boxes, np.ndarray]:
+        boxes = domain.root()
+        for _ in range(depth):
+            widths = domain.widths(boxes, mean.scales)
+            if widths.max() <= 0.0:
+                break
+            parts, _ = domain.split(boxes, widths.argmax(axis=1))
+            kept = np.flatnonzero(holds(domain, parts, points[0]))[0]
+            boxes = Boxes(*(part[kept : kept + 1] for part in (parts.low, parts.high, parts.state)))
+        return boxes, np.array([holds(domain, boxes, point)[0] for point in points])
 
     return make
 

@@ -15,12 +15,13 @@ from trimtab.surrogates.certificates import MATERN52, SQUARED_EXPONENTIAL, Profi
 from trimtab.surrogates.certificates.bounds import analytic_bound, best_bound, relaxed_bound, smooth_bound
 from trimtab.surrogates.certificates.branch_and_bound import Problem
 from trimtab.surrogates.certificates.configurations import Configurations
-from trimtab.surrogates.certificates.domains import ACTIVE, INACTIVE, Boxes, Domain
+from trimtab.surrogates.certificates.domains import Boxes, Domain
 from trimtab.surrogates.certificates.mean import PosteriorMean, mean_of
 from trimtab.surrogates.certificates.palm_mean import problem_in_box
 from trimtab.surrogates.gp import Model
 from trimtab.testing.strategies import spaces
 
+Narrowed = Callable[..., tuple[Boxes, np.ndarray]]
 MIXED = Space(
     x=Float(0.0, 1.0),
     n=Int(1, 9, log=True),
@@ -63,29 +64,17 @@ def test_no_bound_of_a_random_box_is_violated(profile: Profile, seed: int, n: in
 
 @settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
 @given(space=st.one_of(st.just(MIXED), spaces().filter(len)), seed=st.integers(0, 2**32), depth=st.integers(0, 14))
-def test_no_bound_of_a_mixed_box_is_violated(fitted: Callable[..., Model], space: Space, seed: int, depth: int) -> None:
+def test_no_bound_of_a_mixed_box_is_violated(
+    fitted: Callable[..., Model], narrowed: Narrowed, space: Space, seed: int, depth: int
+) -> None:
     rng, domain, known = np.random.default_rng(seed), Domain(space.columns), Configurations(space)
     mean = mean_of(fitted(space, 12, seed, scale=10.0 ** rng.uniform(-1, 0.5), noise=1e-4))
     points = known.points(space.to_unit(space.sample_raw(rng, 150)))
-    values, boxes = mean.value(points), domain.root()
-    for _ in range(depth):
-        widths = domain.widths(boxes, mean.scales)
-        if widths.max() <= 0.0:
-            break
-        parts, _ = domain.split(boxes, widths.argmax(axis=1))
-        kept = np.flatnonzero(_holds(domain, parts, points[0]))[0]
-        boxes = Boxes(*(part[kept : kept + 1] for part in (parts.low, parts.high, parts.state)))
-    held = np.array([_holds(domain, boxes, point)[0] for point in points])
+    values = mean.value(points)
+    boxes, held = narrowed(mean, domain, points, depth)
     assert held[0]
     for name, bound in every_bound(mean, boxes).items():
         assert (bound <= values[held] + 1e-9).all(), name
-
-
-def _holds(domain: Domain, boxes: Boxes, point: np.ndarray) -> np.ndarray:
-    """Which boxes hold a point."""
-    inside = (boxes.low <= point + 1e-12) & (point - 1e-12 <= boxes.high)
-    alive = np.where(np.isnan(point), boxes.state != ACTIVE, (boxes.state != INACTIVE) & inside)
-    return np.where(domain.numbers, alive, inside).all(axis=1)
 
 
 @pytest.mark.parametrize("space", [MIXED, Space.traced({"x": Float(0.0, 1.0), "c": Categorical(["a", "b"])})])

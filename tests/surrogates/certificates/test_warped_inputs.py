@@ -13,7 +13,7 @@ from trimtab.space import Categorical, Choice, Float, Int, Ordinal, Space
 from trimtab.surrogates.certificates import certified_minimum
 from trimtab.surrogates.certificates.bounds import analytic_bound, relaxed_bound, smooth_bound
 from trimtab.surrogates.certificates.configurations import Configurations
-from trimtab.surrogates.certificates.domains import ACTIVE, INACTIVE, Boxes, Domain
+from trimtab.surrogates.certificates.domains import ACTIVE, Boxes, Domain
 from trimtab.surrogates.certificates.mean import mean_of
 from trimtab.surrogates.gp import Model
 
@@ -23,6 +23,7 @@ MIXED = Space(
     c=Categorical(["a", "b", "c"]),
     opt=Choice({"p": Space(z=Float(0.0, 1.0)), "q": Space(m=Int(0, 4)), "r": None}),
 )
+Narrowed = Callable[..., tuple[Boxes, np.ndarray]]
 WARPED = pytest.mark.parametrize("warped", [0.3, 1.0])
 
 
@@ -49,19 +50,14 @@ def test_the_gradient_is_the_derivative_by_unit_coordinates(fitted: Callable[...
 
 @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(seed=st.integers(0, 2**32), depth=st.integers(0, 14), warped=st.floats(0.1, 1.5))
-def test_no_bound_of_a_box_is_violated(fitted: Callable[..., Model], seed: int, depth: int, warped: float) -> None:
+def test_no_bound_of_a_box_is_violated(
+    fitted: Callable[..., Model], narrowed: Narrowed, seed: int, depth: int, warped: float
+) -> None:
     rng, domain, known = np.random.default_rng(seed), Domain(MIXED.columns), Configurations(MIXED)
     mean = mean_of(fitted(MIXED, 12, seed, scale=10.0 ** rng.uniform(-1, 0.5), noise=1e-4, warped=warped))
     points = known.points(MIXED.to_unit(MIXED.sample_raw(rng, 150)))
-    values, boxes = mean.value(points), domain.root()
-    for _ in range(depth):
-        widths = domain.widths(boxes, mean.scales)
-        if widths.max() <= 0.0:
-            break
-        parts, _ = domain.split(boxes, widths.argmax(axis=1))
-        kept = np.flatnonzero(_holds(domain, parts, points[0]))[0]
-        boxes = Boxes(*(part[kept : kept + 1] for part in (parts.low, parts.high, parts.state)))
-    held = np.array([_holds(domain, boxes, point)[0] for point in points])
+    values = mean.value(points)
+    boxes, held = narrowed(mean, domain, points, depth)
     distances = mean.distances(boxes)
     relaxed = relaxed_bound(mean, boxes, distances)
     for bound in (analytic_bound(mean, distances), relaxed.values, smooth_bound(mean, boxes, distances)):
@@ -70,13 +66,6 @@ def test_no_bound_of_a_box_is_violated(fitted: Callable[..., Model], seed: int, 
     numbers = domain.numbers & (boxes.state[0] == ACTIVE)
     assert (relaxed.points[0, numbers] >= boxes.low[0, numbers] - 1e-6).all()
     assert (relaxed.points[0, numbers] <= boxes.high[0, numbers] + 1e-6).all()
-
-
-def _holds(domain: Domain, boxes: Boxes, point: np.ndarray) -> np.ndarray:
-    """Which boxes hold a point."""
-    inside = (boxes.low <= point + 1e-12) & (point - 1e-12 <= boxes.high)
-    alive = np.where(np.isnan(point), boxes.state != ACTIVE, (boxes.state != INACTIVE) & inside)
-    return np.where(domain.numbers, alive, inside).all(axis=1)
 
 
 @WARPED

@@ -213,7 +213,9 @@ def test_a_warp_comes_with_the_settings_and_predicts_in_units_of_the_losses() ->
     evidence, embedding = Evidence(raw, loss(raw), np.zeros(50)), Embedding(space.columns)
     chosen = fit_settings(evidence, raw, embedding)
     assert chosen.input_warp is not None
-    np.testing.assert_array_equal(fit_settings(evidence, raw, embedding).input_warp.logs, chosen.input_warp.logs)  # type: ignore[union-attr]
+    again = fit_settings(evidence, raw, embedding).input_warp
+    assert again is not None
+    np.testing.assert_array_equal(again.logs, chosen.input_warp.logs)
     errors = []
     for settled in (chosen, replace(chosen, input_warp=None, hyperparameters=fit(standardised(raw, loss(raw))))):
         model = build(evidence, raw, embedding, settled)

@@ -35,7 +35,7 @@ depends on success alone, since the decrease that was predicted for a past trial
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -273,9 +273,13 @@ class _Neighbourhood:
         z = (self.unit[np.ix_(self.rows, self.free)] - centre) / (radius * shape)
         count = len(self.free)
         near = np.argsort(np.abs(z).max(axis=1), kind="stable")[: (count + 1) * (count + 2) // 2 + count]
-        model = fit_quadratic(z[near], _above(self.evidence.losses[self.rows[near]], self.evidence.losses[self.best]))
+        return fit_quadratic(z[near], _above(self.evidence.losses[self.rows[near]], self.evidence.losses[self.best]))
+
+    def awaited(self, model: Quadratic, radius: float, shape: Array) -> Quadratic:
+        """The quadratic of a radius and shape with less doubt where trials are pending."""
         if not len(self.waiting) or model.doubt is None:
             return model
+        centre = self.unit[self.best, self.free]
         return replace(model, doubt=model.doubt.given((self.waiting - centre) / (radius * shape)))
 
 
@@ -346,35 +350,38 @@ def local_step(view: View, key: Key) -> tuple[Array, str] | None:
 
 def _step(view: View, around: _Neighbourhood, key: Key) -> tuple[Array, str] | None:
     """The step from the centre of a neighbourhood."""
-    plain = np.ones(len(around.free))
-    first = around.fit(around.standing(plain).radius, plain)
-    shape = _shape(first.relevance)
-    state = around.standing(shape)
     waiting = sum(name == NAME for name in view.proposers)
-    if state.radius < SMALLEST or waiting >= len(TRIED_RADII):
+    if waiting >= len(TRIED_RADII):
         return None
-    model = around.fit(state.radius, shape)
+    plain = np.ones(len(around.free))
+    shape = _shape(around.fit(around.standing(plain).radius, plain).relevance)
+    state = around.standing(shape)
+    if state.radius < SMALLEST:
+        return None
+    model = around.awaited(around.fit(state.radius, shape), state.radius, shape)
     radius = min(state.radius * TRIED_RADII[waiting], LARGEST)
     centre = around.unit[around.best]
     low = np.maximum(-radius * shape, -centre[around.free]) / (state.radius * shape)
     high = np.minimum(radius * shape, 1.0 - centre[around.free]) / (state.radius * shape)
-    rng = key.child(NAME).generator()
-    z = lowest_in_box(model, low, high)
-    gain = model.constant - model.value(z)
-    if state.failures >= patience(len(around.free)) and not gain > TRUSTED * model.deviation:
-        return None
-    hoped = lowest_in_box(model, low, high, OPTIMISM, 0.5 * rng.uniform(low, high, (HOPES, len(low))))
-    said = f"quadratic model of {len(around.rows)} trials in a trust region of radius {radius:.2g}"
-    steps = (
-        (hoped, "lowest plausible value"),
-        (z, "minimum"),
-        (rng.uniform(low, high), "random point, its minimum being known,"),
-    )
-    for step, how in steps:
-        raw = _snapped(view.space, around, step * state.radius * shape)
+    if state.failures >= patience(len(around.free)):
+        gain = model.constant - model.value(lowest_in_box(model, low, high))
+        if not gain > TRUSTED * model.deviation:
+            return None
+    for z, how in _places(model, low, high, key.child(NAME).generator()):
+        raw = _snapped(view.space, around, z * state.radius * shape)
         if raw is not None and keys(raw[None, :])[0] not in view.taken and _is_apart(view.space, raw, around, radius):
-            return raw, f"{how} of a {said}"
+            return raw, (
+                f"{how} of a quadratic model of {len(around.rows)} trials in a trust region of radius {radius:.2g}"
+            )
     return None
+
+
+def _places(model: Quadratic, low: Array, high: Array, rng: np.random.Generator) -> Iterator[tuple[Array, str]]:
+    """Where a step may go in a box, the best first, each found when it is asked for: scaled coordinates (f,)."""
+    starts = 0.5 * rng.uniform(low, high, (HOPES, len(low)))
+    yield lowest_in_box(model, low, high, OPTIMISM, starts), "lowest plausible value"
+    yield lowest_in_box(model, low, high), "minimum"
+    yield rng.uniform(low, high), "random point, its minimum being known,"
 
 
 def has_room(space: Space) -> bool:
