@@ -1,4 +1,4 @@
-"""A quadratic model of a function near a point, learned from few values, and its minimum in a box.
+"""A quadratic model of a function near a point, learned from few values, and its minimum within reach.
 
     q(z) = c + g.z + z^T H z / 2,   z = (u - centre) / radius
 
@@ -15,7 +15,7 @@ noise v maximise the marginal likelihood, in which s^2 has its closed form y^T K
 log a_j and log v. A value far from the centre carries the terms that a quadratic lacks; its noise variance is
 v max(1, |z|)^6, since they grow with |z|^3.
 
-The posterior also says how far q may be from its mean (`Doubt`). `lowest_in_box` can seek the place of the lowest
+The posterior also says how far q may be from its mean (`Doubt`). `lowest_within` can seek the place of the lowest
 plausible value: along directions of which nothing is known it looks, as the first simplex of M. J. D. Powell's
 COBYLA does, while it descends along the others.
 
@@ -36,7 +36,7 @@ from scipy.optimize import minimize
 
 from trimtab.surrogates.gp.cholesky import NotPositiveDefinite, factor, inverse_of, solve, solve_lower, solve_upper
 
-__all__ = ["FARTHEST", "Quadratic", "fit_quadratic", "lowest_in_box"]
+__all__ = ["FARTHEST", "Quadratic", "fit_quadratic", "lowest_within", "pulled"]
 
 Array = NDArray[np.float64]
 
@@ -46,7 +46,7 @@ CONSTANT = 100.0
 SHARED = 10.0
 """Prior variance of the curvature that all coordinates share, in units of s^2."""
 
-RELEVANCE = (-1.0, 1.5)
+RELEVANCE = (-1.0, 1.1)
 """Mean and deviation of the prior of each log relevance."""
 
 NOISE = (math.log(1e-4), 6.0)
@@ -233,41 +233,59 @@ def _objective(logs: Array, z: Array, values: Array, spread: Array) -> tuple[flo
     return value + 0.5 * float(off @ off), np.append(by_relevance, by_noise) + off / deviations
 
 
-def lowest_in_box(
-    model: Quadratic, low: Array, high: Array, optimism: float = 0.0, starts: Array | None = None
+def lowest_within(
+    model: Quadratic,
+    low: Array,
+    high: Array,
+    reach: float = math.inf,
+    optimism: float = 0.0,
+    starts: Array | None = None,
 ) -> Array:
-    """Where the model, or its lowest plausible value, is least in a box around 0, as far as is found; shape (d,).
+    """Where the model, or its lowest plausible value, is least in a box and a ball around 0, as far as is found; (d,).
 
     L-BFGS-B from the centre, from half a step down the slope, from the stationary point, and from where one is told:
-    a local minimum, and without optimism the global one where the curvature is positive.
+    a local minimum, and without optimism and ball the global one where the curvature is positive. Points of the box
+    beyond the ball stand for those of its surface on the way to them, which lie in the box too.
 
     Arguments:
         model: the quadratic.
         low, high: corners of the box, low <= 0 <= high, shape (d,).
+        reach: radius of the ball.
         optimism: how many deviations below its mean the function is hoped to be.
         starts: more places to begin at, shape (m, d). With optimism the centre is a ridge: it needs some.
     """
-    newton = np.linalg.lstsq(model.curvature, -model.slope, rcond=None)[0]
+    newton = np.asarray(np.linalg.lstsq(model.curvature, -model.slope, rcond=None)[0], dtype=np.float64)
     best = np.zeros(len(low))
     least, _ = model.plausible(best, optimism)
     # Scaled so that the stopping rules, which are absolute, mean the same for losses of any size.
     scale = max(abs(model.constant), float(np.abs(model.slope).sum()), float(np.abs(model.curvature).sum()), 1e-300)
 
     def scaled(z: Array) -> tuple[float, Array]:
-        value, gradient = model.plausible(z, optimism)
+        place, length = pulled(z, reach)
+        value, gradient = model.plausible(place, optimism)
+        if length > reach:
+            gradient = (gradient - place * (float(gradient @ place) / reach**2)) * (reach / length)
         return value / scale, gradient / scale
 
     first = [best, 0.5 * np.where(model.slope > 0.0, low, high), newton]
     for start in first if starts is None else [*first, *starts]:
+        # Beyond the ball the function is constant along each ray, so a start is better on its surface.
         found = minimize(
             scaled,
-            np.clip(start, low, high),
+            np.clip(pulled(start, reach)[0], low, high),
             jac=True,
             method="L-BFGS-B",
             bounds=list(zip(low, high, strict=True)),
-            options={"ftol": 1e-15, "gtol": 1e-12, "maxiter": 50 if optimism else 200},
+            options={"ftol": 1e-15, "gtol": 1e-12, "maxiter": 20 if optimism else 200},
         )
-        value, _ = model.plausible(found.x, optimism)
+        place, _ = pulled(found.x, reach)
+        value, _ = model.plausible(place, optimism)
         if value < least:
-            best, least = found.x, value
+            best, least = place, value
     return np.clip(best, low, high)
+
+
+def pulled(z: Array, reach: float) -> tuple[Array, float]:
+    """z, shape (d,), drawn back into a ball of radius `reach` around 0, and the length that it had."""
+    length = math.sqrt(float(z @ z))
+    return (z, length) if length <= reach else (z * (reach / length), length)

@@ -58,7 +58,8 @@ from trimtab.tuners.values.initial_design import design_point
 from trimtab.tuners.values.quasi_random import SOBOL_REFS
 from trimtab.tuners.values.random_search import has_priors
 from trimtab.tuners.values.spacing import spaced, thinned
-from trimtab.tuners.values.trust_region import NAME, TRUST_REGION_REFS, finish, has_room, is_fine
+from trimtab.tuners.values.standing import NAME
+from trimtab.tuners.values.trust_region import TRUST_REGION_REFS, finish, has_room, is_fine
 from trimtab.tuners.values.untried import is_listable, keys, left
 from trimtab.tuners.values.view import View
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from trimtab.space import Space
 from trimtab.surrogates.evidence import Evidence
-from trimtab.tuners.values.trust_region import NAME
+from trimtab.tuners.values.standing import NAME
 
 __all__ = ["BESIDE", "spaced", "thinned"]
 

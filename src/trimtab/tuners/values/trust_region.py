@@ -6,18 +6,17 @@ to one precision. Here each ask
 1. stands at the best trial told so far, and leaves the categorical and few-valued parameters as they are there;
 2. fits a quadratic to the trials nearest to it that agree with it in those parameters
    (`trimtab.surrogates.quadratic`), which also tells how much each coordinate matters;
-3. proposes the place of the lowest plausible value in a box around the best trial: that of the quadratic less
+3. proposes the place of the lowest plausible value in a ball around the best trial: that of the quadratic less
    one deviation of what the trials leave open about it. While there are fewer trials than directions, a step so
    goes down the known ones and looks along an unknown one at once; later the doubt is small, and it is the
-   minimum of the quadratic. The box is longer in coordinates that matter less; its size, the radius, is read
-   off the history: it doubles where a step of its full length improved, halves where a step did not, and
-   otherwise stays.
+   minimum of the quadratic. The ball is an ellipsoid, longer in coordinates that matter less; its size, the radius,
+   is read off the history (`trimtab.tuners.values.standing`).
 
 So there is no state beside the history, and a parallel or replayed study gives the same answers. Trials that
 are pending leave less doubt where they are, whatever they will tell, so the next step goes elsewhere. They also
-stand for steps that may fail or succeed: it is sought in a box of twice the size, then in one of half; more are
+stand for steps that may fail or succeed: it is sought in a ball of twice the size, then in one of half; more are
 not taken at once, since they would know too little of one another. Where the minimum was tried already, a random
-point of the box keeps the geometry of the points from degenerating.
+point of the ball keeps the geometry of the points from degenerating.
 
 The study's first trials are the default configuration, or the centre, and points of its Sobol sequence.
 Nothing is proposed where the predicted gain drowns in what the quadratic leaves unexplained (a noisy, rough or
@@ -29,13 +28,12 @@ Source: A. R. Conn, K. Scheinberg and L. N. Vicente, "Introduction to Derivative
 BOBYQA algorithm for bound constrained optimization without derivatives", report NA2009/06, Cambridge. Values lowered by
 their doubt, and doubt lessened by what is pending, are T. Desautels, A. Krause and J. W. Burdick, "Parallelizing
 Exploration-Exploitation Tradeoffs in Gaussian Process Bandit Optimization", JMLR 15, 2014. Different:
-the model is Bayesian instead of interpolating, the box follows the relevance of the coordinates, and the radius
-depends on success alone, since the decrease that was predicted for a past trial is not part of the history.
+the model is Bayesian instead of interpolating, and the ball follows the relevance of the coordinates.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -49,28 +47,24 @@ from trimtab.base.refs import Reference
 from trimtab.base.seeds import Key
 from trimtab.space import Column, Space
 from trimtab.surrogates.evidence import Evidence
-from trimtab.surrogates.quadratic import FARTHEST, Quadratic, fit_quadratic, lowest_in_box
+from trimtab.surrogates.quadratic import FARTHEST, Quadratic, fit_quadratic, lowest_within, pulled
 from trimtab.tuners.values.initial_design import design_point
 from trimtab.tuners.values.quasi_random import SOBOL_REFS
+from trimtab.tuners.values.standing import LARGEST, NAME, SMALLEST, Standing, after, is_local_turn, patience, standing
 from trimtab.tuners.values.untried import keys
 from trimtab.tuners.values.view import View
 
 __all__ = [
     "NAME",
     "TRUST_REGION_REFS",
-    "Standing",
     "TrustRegion",
     "finish",
     "has_room",
     "is_fine",
-    "is_local_turn",
     "local_step",
-    "standing",
 ]
 
 Array = NDArray[np.float64]
-
-NAME = "trust-region"
 
 TRUST_REGION_REFS = (
     Reference(
@@ -92,11 +86,8 @@ TRUST_REGION_REFS = (
 LEVELS = 10
 """A number or ordinal of fewer values is left as it is."""
 
-FIRST, LARGEST, SMALLEST = 0.25, 0.5, 1e-8
-"""Radii in unit coordinates: at first, at most, and where the search has nothing left to resolve."""
-
 RATIO = 8.0
-"""The longest and shortest sides of the box are at most so many times the mean."""
+"""The longest and shortest half-axes of the ball are at most so many times the mean."""
 
 TRIED_RADII = (1.0, 2.0, 0.5)
 """What the radius is multiplied by while so many trials at the same centre are pending."""
@@ -107,103 +98,8 @@ OPTIMISM, HOPES = 1.0, 4
 TRUSTED = 0.3
 """A predicted gain below so many deviations of what the model leaves unexplained is none."""
 
-PATIENCE, SHARE, TURNS = 3, 5, 1
-"""Local failures in a row that are borne, local steps for each other one while they pay, others for each after."""
-
-RECENT = 0.9
-"""What the gain of a trial counts when one more has followed it."""
-
-FLAT = 3
-"""Local steps that may tell the value of the best again."""
-
-WORTH = 1e-4
-"""A gain below so much of the distance from the median to the best is polish: it does not count as success."""
-
 MOST = 1000
 """Trials read."""
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """Where a local search stands after a history.
-
-    Arguments:
-        radius: of the trust region, unit coordinates.
-        failures: steps in a row, of this tuner's, that gained nothing worth mentioning, while nobody else did.
-        broken: steps in a row, of this tuner's, that failed or broke a constraint.
-        flat: steps, of this tuner's, that told the very value of the best, since the best was found.
-        since_other: this tuner's trials since the last one of another.
-        since_local: others' trials since this tuner's last one.
-        gain, other_gain: by how much a trial of this tuner's, and one of another's, lowered the best of late, on
-            average, in units that both share.
-    """
-
-    radius: float
-    failures: int
-    broken: int
-    flat: int
-    since_other: int
-    since_local: int
-    gain: float
-    other_gain: float
-
-
-def standing(evidence: Evidence, unit: Array, local: NDArray[np.bool_], shape: Array) -> Standing:
-    """The fold of told trials, in the order of their numbers.
-
-    Arguments:
-        evidence: what they told.
-        unit: their unit coordinates, shape (n, d).
-        local: which of them were local steps, shape (n,).
-        shape: relative lengths of the box's sides, shape (d,); nan for coordinates that stay as they are.
-    """
-    good = evidence.losses[evidence.good]
-    worth = WORTH * (float(np.quantile(good, 0.5, method="lower")) - float(good.min())) if good.size else 0.0
-    sides = np.where(np.isnan(shape), np.inf, shape)
-    scaled = np.nan_to_num(unit) / sides
-    best, least = -1, np.inf
-    radius, failures, broken, flat, since_other, since_local = FIRST, 0, 0, 0, 0, 0
-    for place, (loss, is_local) in enumerate(zip(evidence.losses.tolist(), local.tolist(), strict=True)):
-        improved = loss < least
-        pays = improved and least - loss > worth
-        if not (is_local or improved):
-            since_other, since_local = 0, since_local + 1
-            continue
-        length = 1.0 if best < 0 else float(np.abs(scaled[place] - scaled[best]).max(initial=0.0))
-        if is_local:
-            since_other, since_local = since_other + 1, 0
-            failures = 0 if pays else failures + 1
-            broken = 0 if np.isfinite(loss) else broken + 1
-            flat += loss == least
-            radius = (
-                min(max(radius, 2.0 * length), LARGEST) if improved else 0.5 * min(radius, max(length, 0.2 * radius))
-            )
-        else:
-            since_other, since_local = 0, since_local + 1
-            if pays:
-                failures = 0
-            if improved:
-                radius = max(radius, min(FIRST, 2.0 * length))
-        if improved:
-            best, least, flat = place, loss, 0
-    return Standing(radius, failures, broken, flat, since_other, since_local, *recent_gains(evidence.losses, local))
-
-
-def recent_gains(losses: Array, local: NDArray[np.bool_]) -> tuple[float, float]:
-    """By how much a local step, and a trial of another's, lowered the best of late: half of it, on average.
-
-    Arguments:
-        losses: nan where there is none, shape (n,).
-        local: which trials were local steps, shape (n,).
-    """
-    before = np.append(np.nan, np.fmin.accumulate(losses)[:-1])
-    # Halves, because the difference of two floats may overflow.
-    gains = np.where(losses < before, 0.5 * before - 0.5 * losses, 0.0)
-    shares = RECENT ** np.arange(len(losses) - 1, -1, -1.0)
-    own, others = (
-        float(shares[whose] @ gains[whose]) / (1.0 + float(shares[whose].sum())) for whose in (local, ~local)
-    )
-    return own, others
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +148,7 @@ class _Neighbourhood:
         return cls(evidence, unit, local, best, free, rows, bad, waiting)
 
     def standing(self, shape: Array) -> Standing:
-        """The fold, with a box of a shape (f,)."""
+        """The fold, with a ball of a shape (f,)."""
         whole = np.full(self.unit.shape[1], np.nan)
         whole[self.free] = shape
         return standing(self.evidence, self.unit, self.local, whole)
@@ -308,40 +204,6 @@ def finish(view: View, key: Key) -> tuple[Array, str] | None:
     return _step(view, around, key)
 
 
-def after(state: Standing, proposers: Sequence[str]) -> Standing:
-    """Where the turns stand once the pending trials, by whom they were proposed, are told too."""
-    for name in proposers:
-        own = name == NAME
-        state = replace(
-            state, since_other=state.since_other + 1 if own else 0, since_local=0 if own else state.since_local + 1
-        )
-    return state
-
-
-def is_local_turn(state: Standing, free: int) -> bool:
-    """Whether the next trial should be a local step, when another tuner looks at the whole space.
-
-    While local steps improve on the best, and by more than the other tuner's trials do, they get all trials but every
-    `SHARE`-th. Otherwise the turns are shared evenly: either the other tuner knows better where to go, or as many
-    steps failed in a row as the model needs to learn from its failures, and the local search is at the bottom
-    of its basin or in a landscape that is not smooth. Steps that failed or broke a constraint, of
-    which the quadratic knows nothing, double the turns until the next one. On a plateau there is nothing to step
-    down to, and at the bottom of a basin the numbers end; both show by values that are equal.
-    """
-    if state.flat >= FLAT:
-        return False
-    if state.broken:
-        return bool(state.since_local >= 2**state.broken)
-    if state.failures < patience(free) and state.gain >= state.other_gain:
-        return state.since_other < SHARE
-    return state.since_local >= TURNS
-
-
-def patience(free: int) -> int:
-    """How many local steps in a row may fail before their model has to prove itself, for `free` columns."""
-    return PATIENCE + free // 4
-
-
 def local_step(view: View, key: Key) -> tuple[Array, str] | None:
     """The next local step: a raw configuration (d,) that was not tried, and why; None where there is none to trust."""
     around = _Neighbourhood.of(view)
@@ -363,11 +225,12 @@ def _step(view: View, around: _Neighbourhood, key: Key) -> tuple[Array, str] | N
     centre = around.unit[around.best]
     low = np.maximum(-radius * shape, -centre[around.free]) / (state.radius * shape)
     high = np.minimum(radius * shape, 1.0 - centre[around.free]) / (state.radius * shape)
+    reach = radius / state.radius
     if state.failures >= patience(len(around.free)):
-        gain = model.constant - model.value(lowest_in_box(model, low, high))
+        gain = model.constant - model.value(lowest_within(model, low, high, reach))
         if not gain > TRUSTED * model.deviation:
             return None
-    for z, how in _places(model, low, high, key.child(NAME).generator()):
+    for z, how in _places(model, low, high, reach, key.child(NAME).generator()):
         raw = _snapped(view.space, around, z * state.radius * shape)
         if raw is not None and keys(raw[None, :])[0] not in view.taken and _is_apart(view.space, raw, around, radius):
             return raw, (
@@ -376,12 +239,14 @@ def _step(view: View, around: _Neighbourhood, key: Key) -> tuple[Array, str] | N
     return None
 
 
-def _places(model: Quadratic, low: Array, high: Array, rng: np.random.Generator) -> Iterator[tuple[Array, str]]:
-    """Where a step may go in a box, the best first, each found when it is asked for: scaled coordinates (f,)."""
+def _places(
+    model: Quadratic, low: Array, high: Array, reach: float, rng: np.random.Generator
+) -> Iterator[tuple[Array, str]]:
+    """Where a step may go, the best first, each found when it is asked for: scaled coordinates (f,)."""
     starts = 0.5 * rng.uniform(low, high, (HOPES, len(low)))
-    yield lowest_in_box(model, low, high, OPTIMISM, starts), "lowest plausible value"
-    yield lowest_in_box(model, low, high), "minimum"
-    yield rng.uniform(low, high), "random point, its minimum being known,"
+    yield lowest_within(model, low, high, reach, OPTIMISM, starts), "lowest plausible value"
+    yield lowest_within(model, low, high, reach), "minimum"
+    yield pulled(rng.uniform(low, high), reach)[0], "random point, its minimum being known,"
 
 
 def has_room(space: Space) -> bool:
@@ -395,7 +260,7 @@ def is_fine(column: Column) -> bool:
 
 
 def _shape(relevance: Array) -> Array:
-    """Relative side lengths of the box: relevance^-1/2, with geometric mean 1."""
+    """Relative half-axes of the ball: relevance^-1/2, with geometric mean 1."""
     sides = relevance**-0.5
     sides = np.clip(sides / np.exp(np.log(sides).mean()), 1.0 / RATIO, RATIO)
     out: Array = sides / np.exp(np.log(sides).mean())
