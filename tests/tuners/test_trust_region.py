@@ -18,7 +18,7 @@ from trimtab.testing.tuner_kit import CONDITIONAL, CONSTRAINED, NUMBERS, SMALL, 
 from trimtab.tuners.values import trust_region
 from trimtab.tuners.values.quasi_random import sobol_raw
 from trimtab.tuners.values.standing import FIRST, NAME
-from trimtab.tuners.values.trust_region import TRIED_RADII, TrustRegion, finish, local_step
+from trimtab.tuners.values.trust_region import AT_ONCE, TrustRegion, finish, local_step
 from trimtab.tuners.values.view import View
 
 Row = tuple[Params, Told, str]
@@ -194,13 +194,13 @@ def bowl_rows(count: int = 12) -> list[Row]:
 
 def test_pending_steps_differ_and_are_not_without_end() -> None:
     rows = bowl_rows()
-    found = TrustRegion().ask(history_of(FOUR, rows), len(TRIED_RADII) + 3, Key(0, 12, "ask"))
+    found = TrustRegion().ask(history_of(FOUR, rows), AT_ONCE + 3, Key(0, 12, "ask"))
     coordinates = FOUR.encode_many([suggestion.params for suggestion in found])
     gaps = np.abs(coordinates[:, None] - coordinates[None]).max(axis=2)[np.triu_indices(len(found), 1)]
     assert gaps.min() > 1e-3
     names = [suggestion.tuner for suggestion in found]
     assert names[0] == NAME
-    assert names[len(TRIED_RADII) :] == ["sobol"] * 3
+    assert names[AT_ONCE:] == ["sobol"] * 3
 
 
 def pairs(found: Sequence[Suggestion]) -> list[tuple[Params, str]]:

@@ -13,10 +13,9 @@ to one precision. Here each ask
    is read off the history (`trimtab.tuners.values.standing`).
 
 So there is no state beside the history, and a parallel or replayed study gives the same answers. Trials that
-are pending leave less doubt where they are, whatever they will tell, so the next step goes elsewhere. They also
-stand for steps that may fail or succeed: it is sought in a ball of twice the size, then in one of half; more are
-not taken at once, since they would know too little of one another. Where the minimum was tried already, a random
-point of the ball keeps the geometry of the points from degenerating.
+are pending leave less doubt where they are, whatever they will tell, so the next step goes elsewhere; a few steps may
+be under way at once, more would know too little of one another. Where the minimum was tried already, a random point of
+the ball keeps the geometry of the points from degenerating.
 
 The study's first trials are the default configuration, or the centre, and points of its Sobol sequence.
 Nothing is proposed where the predicted gain drowns in what the quadratic leaves unexplained (a noisy, rough or
@@ -50,7 +49,7 @@ from trimtab.surrogates.evidence import Evidence
 from trimtab.surrogates.quadratic import FARTHEST, Quadratic, fit_quadratic, lowest_within, pulled
 from trimtab.tuners.values.initial_design import design_point
 from trimtab.tuners.values.quasi_random import SOBOL_REFS
-from trimtab.tuners.values.standing import LARGEST, NAME, SMALLEST, Standing, after, is_local_turn, patience, standing
+from trimtab.tuners.values.standing import NAME, SMALLEST, Standing, after, is_local_turn, patience, standing
 from trimtab.tuners.values.untried import keys
 from trimtab.tuners.values.view import View
 
@@ -89,8 +88,8 @@ LEVELS = 10
 RATIO = 8.0
 """The longest and shortest half-axes of the ball are at most so many times the mean."""
 
-TRIED_RADII = (1.0, 2.0, 0.5)
-"""What the radius is multiplied by while so many trials at the same centre are pending."""
+AT_ONCE = 5
+"""Local steps that may be pending."""
 
 OPTIMISM, HOPES = 1.0, 4
 """By how many deviations of its doubt the quadratic is lowered, and from how many random places that is minimised."""
@@ -212,8 +211,7 @@ def local_step(view: View, key: Key) -> tuple[Array, str] | None:
 
 def _step(view: View, around: _Neighbourhood, key: Key) -> tuple[Array, str] | None:
     """The step from the centre of a neighbourhood."""
-    waiting = sum(name == NAME for name in view.proposers)
-    if waiting >= len(TRIED_RADII):
+    if sum(name == NAME for name in view.proposers) >= AT_ONCE:
         return None
     plain = np.ones(len(around.free))
     shape = _shape(around.fit(around.standing(plain).radius, plain).relevance)
@@ -221,32 +219,27 @@ def _step(view: View, around: _Neighbourhood, key: Key) -> tuple[Array, str] | N
     if state.radius < SMALLEST:
         return None
     model = around.awaited(around.fit(state.radius, shape), state.radius, shape)
-    radius = min(state.radius * TRIED_RADII[waiting], LARGEST)
-    centre = around.unit[around.best]
-    low = np.maximum(-radius * shape, -centre[around.free]) / (state.radius * shape)
-    high = np.minimum(radius * shape, 1.0 - centre[around.free]) / (state.radius * shape)
-    reach = radius / state.radius
+    axes, centre = state.radius * shape, around.unit[around.best, around.free]
+    low, high = np.maximum(-axes, -centre) / axes, np.minimum(axes, 1.0 - centre) / axes
     if state.failures >= patience(len(around.free)):
-        gain = model.constant - model.value(lowest_within(model, low, high, reach))
+        gain = model.constant - model.value(lowest_within(model, low, high, reach=1.0))
         if not gain > TRUSTED * model.deviation:
             return None
-    for z, how in _places(model, low, high, reach, key.child(NAME).generator()):
+    for z, how in _places(model, low, high, key.child(NAME).generator()):
         raw = _snapped(view.space, around, z * state.radius * shape)
-        if raw is not None and keys(raw[None, :])[0] not in view.taken and _is_apart(view.space, raw, around, radius):
-            return raw, (
-                f"{how} of a quadratic model of {len(around.rows)} trials in a trust region of radius {radius:.2g}"
-            )
+        if raw is None or keys(raw[None, :])[0] in view.taken or not _is_apart(view.space, raw, around, state.radius):
+            continue
+        size = f"{len(around.rows)} trials in a trust region of radius {state.radius:.2g}"
+        return raw, f"{how} of a quadratic model of {size}"
     return None
 
 
-def _places(
-    model: Quadratic, low: Array, high: Array, reach: float, rng: np.random.Generator
-) -> Iterator[tuple[Array, str]]:
-    """Where a step may go, the best first, each found when it is asked for: scaled coordinates (f,)."""
+def _places(model: Quadratic, low: Array, high: Array, rng: np.random.Generator) -> Iterator[tuple[Array, str]]:
+    """Where a step may go in the unit ball, the best first, each found when it is asked for: scaled, shape (f,)."""
     starts = 0.5 * rng.uniform(low, high, (HOPES, len(low)))
-    yield lowest_within(model, low, high, reach, OPTIMISM, starts), "lowest plausible value"
-    yield lowest_within(model, low, high, reach), "minimum"
-    yield pulled(rng.uniform(low, high), reach)[0], "random point, its minimum being known,"
+    yield lowest_within(model, low, high, 1.0, OPTIMISM, starts), "lowest plausible value"
+    yield lowest_within(model, low, high, 1.0), "minimum"
+    yield pulled(rng.uniform(low, high), 1.0)[0], "random point, its minimum being known,"
 
 
 def has_room(space: Space) -> bool:
