@@ -1,6 +1,6 @@
 """Where a local search stands after a history: its radius, and whose turn it is.
 
-A tuner keeps no state (`trimtab.tuners.base`), so both are a fold over the trials that were told, of which each
+A tuner keeps no state (`trimtab.base.ports.Tuner`), so both are a fold over the trials that were told, of which each
 carries the name of the tuner that proposed it. A replay, a parallel run and a restart so agree.
 
 **The radius** begins at 0.4 f^(-1/3) for f coordinates that move, doubles where a local step of its full length
