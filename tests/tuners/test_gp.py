@@ -18,9 +18,10 @@ from trimtab.surrogates.gp import NotPositiveDefinite, fit_settings
 from trimtab.testing.histories import Told, make_history
 from trimtab.testing.tuner_kit import CONDITIONAL, NUMBERS, SMALL, loss
 from trimtab.tuners import make_tuner
-from trimtab.tuners.values import gp, trust_region
+from trimtab.tuners.values import gp
 from trimtab.tuners.values.gp import FIRST_TRIALS, MIXED_FIRST_TRIALS, GaussianProcess, scheduled
 from trimtab.tuners.values.initial_design import INNER
+from trimtab.tuners.values.standing import NAME
 
 SQUARE = Space(x=Float(0.0, 1.0), y=Float(0.0, 1.0))
 Row = tuple[Params, Told, str]
@@ -187,9 +188,9 @@ def test_local_steps_are_taken_under_their_own_name_and_only_where_they_are_want
 
     assert {name for *_, name in run(GaussianProcess(finish=False), sphere, SQUARE, 0, 12)} == {"gp"}
     rows = run(GaussianProcess(), sphere, SQUARE, 0, 12)
-    assert {name for *_, name in rows} == {"gp", trust_region.NAME}
+    assert {name for *_, name in rows} == {"gp", NAME}
     best = min(range(12), key=lambda n: float(sphere(rows[n][0])))
-    assert rows[best][2] == trust_region.NAME
+    assert rows[best][2] == NAME
 
 
 def test_it_stays_away_from_where_trials_failed() -> None:

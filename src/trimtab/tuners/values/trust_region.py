@@ -54,7 +54,6 @@ from trimtab.tuners.values.untried import keys
 from trimtab.tuners.values.view import View
 
 __all__ = [
-    "NAME",
     "TRUST_REGION_REFS",
     "TrustRegion",
     "finish",
@@ -200,21 +199,20 @@ def finish(view: View, key: Key) -> tuple[Array, str] | None:
     state = around.standing(np.ones(len(around.free)))
     if not is_local_turn(after(state, view.proposers), len(around.free)):
         return None
-    return _step(view, around, key)
+    return _step(view, around, state.radius, key)
 
 
 def local_step(view: View, key: Key) -> tuple[Array, str] | None:
     """The next local step: a raw configuration (d,) that was not tried, and why; None where there is none to trust."""
     around = _Neighbourhood.of(view)
-    return None if around is None else _step(view, around, key)
+    return None if around is None else _step(view, around, around.standing(np.ones(len(around.free))).radius, key)
 
 
-def _step(view: View, around: _Neighbourhood, key: Key) -> tuple[Array, str] | None:
-    """The step from the centre of a neighbourhood."""
+def _step(view: View, around: _Neighbourhood, radius: float, key: Key) -> tuple[Array, str] | None:
+    """The step from the centre of a neighbourhood; `radius` is that of a round ball, in which its shape is learnt."""
     if sum(name == NAME for name in view.proposers) >= AT_ONCE:
         return None
-    plain = np.ones(len(around.free))
-    shape = _shape(around.fit(around.standing(plain).radius, plain).relevance)
+    shape = _shape(around.fit(radius, np.ones(len(around.free))).relevance)
     state = around.standing(shape)
     if state.radius < SMALLEST:
         return None
