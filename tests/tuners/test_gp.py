@@ -193,6 +193,32 @@ def test_local_steps_are_taken_under_their_own_name_and_only_where_they_are_want
     assert rows[best][2] == NAME
 
 
+def test_local_steps_end_where_values_are_noise() -> None:
+    def late(noise: float) -> int:
+        rng = np.random.default_rng(0)
+        rows = run(
+            GaussianProcess(),
+            lambda p: (float(p["x"]) - 0.3) ** 2 + (float(p["y"]) - 0.6) ** 2 + noise * float(rng.normal()),
+            SQUARE,
+            0,
+            30,
+        )
+        return sum(name == NAME for *_, name in rows[15:])
+
+    assert late(0.1) <= 3
+    assert late(0.0) >= 7
+
+
+def test_told_errors_end_local_steps_too() -> None:
+    def told(stderr: float) -> Callable[[Params], Told]:
+        return lambda p: Observation(
+            values={"value": (float(p["x"]) - 0.3) ** 2 + float(p["y"])}, stderr={"value": stderr}
+        )
+
+    assert NAME in {name for *_, name in run(GaussianProcess(), told(1e-6), SQUARE, 0, 10)}
+    assert NAME not in {name for *_, name in run(GaussianProcess(), told(0.3), SQUARE, 0, 10)}
+
+
 def test_it_stays_away_from_where_trials_failed() -> None:
     def value(params: Params) -> Told:
         return EndReason.OUT_OF_MEMORY if float(params["x"]) > 0.5 else branin(params)
@@ -296,7 +322,7 @@ def test_a_prior_draws_the_search_and_its_weight_decays() -> None:
     believed = Space(x=Float(0.0, 1.0, prior=Normal(0.8, 0.05)), y=Float(0.0, 1.0))
     told = drawn(plain, 12, lambda p: (float(p["x"]) - 0.2) ** 2)
     history = make_history(believed, told)
-    strong = GaussianProcess(beta=1e4, initial_design=0, finish=False).ask(history, 1, Key(0, 12, "ask"))[0].params["x"]
+    strong = GaussianProcess(beta=1e8, initial_design=0, finish=False).ask(history, 1, Key(0, 12, "ask"))[0].params["x"]
     weak = GaussianProcess(beta=1e-4, initial_design=0, finish=False).ask(history, 1, Key(0, 12, "ask"))[0].params["x"]
     assert abs(float(strong) - 0.8) < 0.1
     assert abs(float(weak) - 0.2) < 0.2

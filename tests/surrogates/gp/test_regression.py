@@ -58,7 +58,7 @@ def objective_twin(logs: np.ndarray, given: Data) -> float:
     return (
         -likelihood
         - lognorm.logpdf(scales, s=math.sqrt(3), scale=width).sum()
-        - lognorm.logpdf(noise, 1, scale=math.exp(-4))
+        - lognorm.logpdf(noise, 2, scale=math.exp(-1))
     )
 
 

@@ -109,6 +109,14 @@ class Model:
         """Posterior means at the feasible trials, shape (len(told_rows),)."""
         return self.posterior.fitted[self.told_rows]
 
+    @property
+    def noise_at_best(self) -> float:
+        """Variance of the noise of the trial of lowest posterior mean, known noise included; 0 where none is told."""
+        if not len(self.told_rows):
+            return 0.0
+        row = self.told_rows[int(self.told_means.argmin())]
+        return float(self.posterior.hyperparameters.noise + self.posterior.known[row])
+
     def predict(self, unit: Array) -> tuple[Array, Array]:
         """Mean and variance of the warped loss at unit coordinates (m, d): (m,), (m,)."""
         return self.posterior.predict(self.embedding.features(unit))

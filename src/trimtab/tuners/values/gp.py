@@ -5,10 +5,11 @@ any kind. An ask
 
 1. proposes the default configuration, and then Sobol points near the middle (or draws from the users'
    priors where there are any) until `initial_design` trials are told or pending;
-2. takes a local step where these have been paying, or are due (`trimtab.tuners.values.trust_region`);
-3. fits the surrogate of `trimtab.surrogates.gp` to the history: Matern-5/2 with dimension-scaled priors on
+2. fits the surrogate of `trimtab.surrogates.gp` to the history: Matern-5/2 with dimension-scaled priors on
    the length-scales, losses warped, inputs warped and noise that varies where that pays; failures count as the
    worst loss seen, and beside it, like each named constraint, they get a surface of their own;
+3. takes a local step where these have been paying, or are due (`trimtab.tuners.values.trust_region`), and the
+   surrogate does not put differences among the best trials down to noise;
 4. maximises the logarithm of: the expected improvement, times the probability that the trial neither fails
    nor breaks a constraint, times the users' priors, over a power of the cost; over snapped and feasible
    configurations that were not tried. The improvement is over the lowest posterior mean at a told trial; where
@@ -149,6 +150,13 @@ as good as a step from the better one of these; but of categories and levels it 
 NOISY = 1e-3
 """Variance of the noise, in units of the warped losses', from which the best told value may be a lucky one."""
 
+ROUGH = 0.02
+"""Variance of the noise at the best trial, in the same units, from which no local steps are taken.
+
+They believe what each trial told, and would shrink around one that was lucky. A smooth function comes to less than
+this within twenty trials; one that is rough on a small scale does not, and local steps are lost on it too.
+"""
+
 DRAWS, RIVALS = 16, 32
 """Draws of the objective by which that is reckoned with, and told trials that may be the best in one of them."""
 
@@ -237,10 +245,11 @@ class GaussianProcess:
             reason = "in place of the Gaussian process, which has one objective"
         else:
             try:
-                step = finish(view, key) if self._may_finish(view) else None
+                model = self._model(view)
+                smooth = model is None or model.noise_at_best <= ROUGH
+                step = finish(view, key) if smooth and self._may_finish(view) else None
                 if step is not None:
                     return step[0], NAME, step[1]
-                model = self._model(view)
                 if model is not None:
                     found = self._maximise(view, model, key)
                     return None if found is None else (found[0], self.name, found[1])
