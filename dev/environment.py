@@ -23,13 +23,19 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 NOTE = VENV / "made-for.json"
 LOCK = "requirements-dev.lock"
+TORCH = "requirements-torch.txt"
 
-# The lock holds the build backend as well, so that building the package fetches nothing unlocked.
+# The lock holds the build backend as well, so that building the package fetches nothing unlocked. PyTorch stands
+# beside it: its files carry other hashes on each platform and index, and a lock of all would want those for CUDA too.
 INSTALLS = {
     "run": [["--editable", ".[sklearn]"]],
-    "dev": [["--requirement", LOCK], ["--no-deps", "--no-build-isolation", "--editable", "."]],
+    "dev": [
+        ["--requirement", LOCK],
+        ["--requirement", TORCH],
+        ["--no-deps", "--no-build-isolation", "--editable", "."],
+    ],
 }
-SOURCES = {"run": ["pyproject.toml"], "dev": ["pyproject.toml", LOCK]}
+SOURCES = {"run": ["pyproject.toml"], "dev": ["pyproject.toml", LOCK, TORCH]}
 
 
 def main(wanted):

@@ -81,6 +81,21 @@ def test_failures_and_pruned_trials_count_as_in_the_tuner() -> None:
     assert float(found.params["x"]) > 0.4  # type: ignore[arg-type]
 
 
+def test_gradients_change_no_certificate() -> None:
+    def told(gradient: bool) -> History[Space]:
+        places = np.linspace(0.05, 0.95, 9).tolist()
+        slopes = [{"x": 2.0 * (x - 0.3)} if gradient else None for x in places]
+        rows = [
+            ({"x": x}, Observation({"value": (x - 0.3) ** 2}, gradient=slope))
+            for x, slope in zip(places, slopes, strict=True)
+        ]
+        return make_history(Space(x=Float(0.0, 1.0)), rows)
+
+    with_them, without = certify(told(True)), certify(told(False))
+    assert with_them.params == without.params
+    assert with_them.bound == without.bound
+
+
 def test_one_of_several_objectives_is_certified() -> None:
     objectives = (Objective("cost"), Objective("gain", "maximize"))
     rows = SPACE.sample(np.random.default_rng(0), 25)

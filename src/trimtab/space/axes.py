@@ -61,6 +61,12 @@ class Axis:
         half = 0.5 if self.rounded else 0.0
         return float(np.log(self.low - half)), float(np.log(self.high + half))
 
+    def stretch(self, raw: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The derivative of raw values by their unit coordinate, any shape; of a continuous axis."""
+        start, end = self.ends
+        with np.errstate(over="ignore"):
+            return np.asarray((end - start) * (raw if self.log else np.ones_like(raw)))
+
     def cell(self, index: NDArray[np.float64]) -> NDArray[np.float64]:
         """Raw values of cells, any shape."""
         if self.base:

@@ -3,6 +3,7 @@
 - A complete, feasible trial tells its loss (the value turned so that lower is better) and, where it
   was given, its standard error.
 - A trial that failed, diverged or broke an observed constraint tells that its configuration is bad.
+- Where a complete trial told a gradient, it tells derivatives of its loss by unit coordinates.
 - A pruned trial tells its last value, but never as better than the median of the complete ones: that
   is what being pruned means. Without a value it counts as that median.
 - A trial whose worker vanished (`EndReason.retriable`) tells nothing about its configuration.
@@ -13,7 +14,7 @@ spread over the rest of the history, which keeps the initial design and the fail
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -44,6 +45,7 @@ class Evidence:
         constraints: their values, <= 0 is feasible, nan where not told, shape (n, len(names)).
         cost: what each trial cost, nan where not told, shape (n,).
         proposers: the tuner that proposed each, "" where none did.
+        gradients: derivatives of the losses by unit coordinates, nan where none was told, shape (n, d).
     """
 
     raw: Array
@@ -54,15 +56,17 @@ class Evidence:
     constraints: Array = field(default_factory=lambda: np.empty((0, 0)))
     cost: Array = field(default_factory=lambda: np.empty(0))
     proposers: tuple[str, ...] = ()
+    gradients: Array = field(default_factory=lambda: np.empty((0, 0)))
 
     def __post_init__(self) -> None:
-        """Fill in what was left out: no constraints, no costs, nobody's proposals."""
+        """Fill in what was left out: no constraints, no costs, nobody's proposals, no gradients."""
         count = len(self.losses)
         for name, missing in (
             ("measured", self.losses),
             ("constraints", np.empty((count, 0))),
             ("cost", np.full(count, np.nan)),
             ("proposers", ("",) * count),
+            ("gradients", np.full(self.raw.shape, np.nan)),
         ):
             if len(getattr(self, name)) != count:
                 object.__setattr__(self, name, missing)
@@ -83,6 +87,7 @@ class Evidence:
             self.constraints[rows],
             self.cost[rows],
             tuple(self.proposers[row] for row in rows.tolist()),
+            self.gradients[rows],
         )
 
     def proposed_by(self, tuner: str) -> NDArray[np.bool_]:
@@ -133,7 +138,29 @@ def gather(history: History[Space], numbers: Numbers) -> Evidence:
         constraints=constraints,
         cost=np.array([_cost(trial) for trial in trials], dtype=np.float64),
         proposers=tuple(trial.tuner for trial in trials),
+        gradients=_gradients(history, trials, raw),
     )
+
+
+def _gradients(history: History[Space], trials: Sequence[FrozenTrial], raw: Array) -> Array:
+    """Derivatives of the losses by unit coordinates (n, d), nan where none was told or a number overflows."""
+    out = np.full(raw.shape, np.nan)
+    told = [_gradient(trial) for trial in trials]
+    sign = history.objectives[0].sign
+    for place, column in enumerate(history.space.columns):
+        rows = [row for row, gradient in enumerate(told) if column.name in gradient]
+        if rows and column.kind == "float" and column.size is None:
+            by_raw = np.array([told[row][column.name] for row in rows])
+            with np.errstate(over="ignore", invalid="ignore"):
+                by_unit = sign * by_raw * column.axis.stretch(raw[rows, place])
+            out[rows, place] = np.where(np.isfinite(by_unit), by_unit, np.nan)
+    return out
+
+
+def _gradient(trial: FrozenTrial) -> Mapping[str, float]:
+    """What a complete trial told of its derivatives."""
+    told = trial.observation.gradient if trial.observation is not None else None
+    return told if told is not None and trial.state is TrialState.COMPLETE else {}
 
 
 def _tells(trial: FrozenTrial) -> bool:

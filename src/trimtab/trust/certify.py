@@ -1,7 +1,7 @@
 """Where the surrogate's optimum lies, with a certificate, and whether the selected trial is it.
 
 The surrogate is the Gaussian process of `trimtab.surrogates.gp`, fitted to the history as the tuner of that
-name does; the certificate is that of `trimtab.surrogates.certificates`. What is certain is a
+name does, but for gradients, which it leaves out; the certificate is that of `trimtab.surrogates.certificates`. What is certain is a
 statement about the model: no configuration is predicted to be better. How far the model can be
 trusted is another question, which intervals of observed trials answer.
 
@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from trimtab.base.errors import InvalidArgument, TrimtabError, UnknownName, check_count, message
 from trimtab.base.history import History
@@ -112,6 +114,8 @@ def _surrogate(history: History[Space], most: int) -> Model:
     if not evidence.good.any():
         text = f"study {study!r} has no trial that is complete and feasible, so there is nothing to fit a surrogate to"
         raise UnknownName(message(text, do="run more trials"))
+    # The certificate's bounds are about values; what gradients would add is left out.
+    evidence = replace(evidence, gradients=np.full(evidence.raw.shape, np.nan))
     embedding, unit = Embedding(space.columns), space.to_unit(evidence.raw)
     try:
         return build(evidence, unit, embedding, fit_settings(evidence, unit, embedding))

@@ -227,9 +227,9 @@ def test_a_pending_point_takes_the_improvement_from_its_neighbourhood() -> None:
 def test_only_so_many_of_the_told_trials_may_be_the_best() -> None:
     found, normals = model(0.1), np.random.default_rng(2).normal(size=(5, 14))
     few = found.imagining(np.empty((0, 2)), normals, most=3)
-    assert len(few.features) == 14 + 3
+    assert len(few.lower) == 14 + 3
     told = found.posterior.features[np.argsort(found.posterior.fitted, kind="stable")[:3]]
-    np.testing.assert_allclose(few.features[14:] * few.scales, told, rtol=1e-12)
+    np.testing.assert_allclose(few.drawn * few.posterior.scales, told, rtol=1e-12)
 
 
 def test_a_surface_is_the_posterior_behind_the_embedding() -> None:

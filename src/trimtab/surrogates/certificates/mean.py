@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from trimtab.base.errors import InvalidArgument, message
 from trimtab.surrogates.certificates.columns import Category, Number, columns_of
 from trimtab.surrogates.certificates.domains import ACTIVE, INACTIVE, UNKNOWN, Boxes
 from trimtab.surrogates.certificates.profiles import MATERN52, Profile
@@ -227,8 +228,20 @@ class PosteriorMean:
 
 
 def mean_of(model: Model) -> PosteriorMean:
-    """The posterior mean of a surrogate over its space, in its own warped units."""
+    """The posterior mean of a surrogate over its space, in its own warped units.
+
+    Raises:
+        InvalidArgument: the surrogate was conditioned on gradients, whose weights the bounds do not cover.
+    """
     posterior = model.posterior
+    if posterior.derivatives is not None:
+        raise InvalidArgument(
+            message(
+                "no certificate covers a surrogate that was conditioned on gradients",
+                got=f"{len(posterior.derivatives)} derivatives",
+                do="fit it to the values alone: replace(evidence, gradients=np.full(evidence.raw.shape, np.nan))",
+            )
+        )
     scaled = posterior.features / posterior.scales
     gram = MATERN52.value_and_slope(squared_distances(scaled))[0]
     return PosteriorMean(columns_of(model), posterior.alpha, posterior.mean, MATERN52, gram)

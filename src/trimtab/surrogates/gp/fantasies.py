@@ -35,27 +35,25 @@ class Fantasies:
 
     Arguments:
         embedding: unit coordinates to features.
-        features: scaled by the length-scales, told points first, shape (n, f).
-        scales: length-scale of each feature, shape (f,).
-        mean: the constant mean.
-        lower: Cholesky factor, shape (n, n).
-        alphas: weights of each draw, shape (n, S).
+        posterior: of what was told, n rows with the derivatives among it.
+        drawn: points whose values are known in each draw, scaled by the length-scales, shape (p, f).
+        lower: Cholesky factor, shape (n + p, n + p).
+        alphas: weights of each draw, shape (n + p, S).
         bests: lowest value of each draw, shape (S,).
     """
 
     embedding: Embedding
-    features: Array
-    scales: Array
-    mean: float
+    posterior: Posterior
+    drawn: Array
     lower: Array
     alphas: Array
     bests: Array
 
     def predict(self, unit: Array) -> tuple[Array, Array]:
         """Means (m, S) and the variance (m,) at unit coordinates (m, d)."""
-        here = self.embedding.features(unit) / self.scales
-        cross = matern52(squared_distances(here, self.features))
-        return self.mean + cross @ self.alphas, variance_of(solve_lower(self.lower, cross.T))
+        here = self.embedding.features(unit) / self.posterior.scales
+        cross = np.concatenate([self.posterior.cross(here), matern52(squared_distances(here, self.drawn))], axis=1)
+        return self.posterior.mean + cross @ self.alphas, variance_of(solve_lower(self.lower, cross.T))
 
     def predict_with_gradient(
         self, unit: Array, weigh: Callable[[Array, Array], tuple[Array, Array, Array]]
@@ -66,14 +64,18 @@ class Fantasies:
             unit: shape (m, d).
             weigh: of means (m, S) and variance (m,); gives values (m,) and derivatives by both.
         """
-        here = self.embedding.features(unit) / self.scales
-        cross, slope = matern52_and_slope(squared_distances(here, self.features))
+        posterior = self.posterior
+        here = self.embedding.features(unit) / posterior.scales
+        drawn, slope = matern52_and_slope(squared_distances(here, self.drawn))
+        told, chain_told = posterior.cross_and_chain(here)
+        cross = np.concatenate([told, drawn], axis=1)
         half = solve_lower(self.lower, cross.T)
-        value, by_means, by_variance = weigh(self.mean + cross @ self.alphas, variance_of(half))
+        value, by_means, by_variance = weigh(posterior.mean + cross @ self.alphas, variance_of(half))
         full = solve_upper(self.lower, half).T
         weights = by_means @ self.alphas.T - 2.0 * by_variance[:, None] * full
-        by_features = chain(slope * weights, here, self.features) / self.scales
-        return value, self.embedding.gradient(by_features, unit)
+        rows = told.shape[1]
+        by_scaled = chain_told(weights[:, :rows]) + chain(slope * weights[:, rows:], here, self.drawn)
+        return value, self.embedding.gradient(by_scaled / posterior.scales, unit)
 
 
 def imagine(embedding: Embedding, posterior: Posterior, points: Array, normals: Array) -> Fantasies:
@@ -82,27 +84,17 @@ def imagine(embedding: Embedding, posterior: Posterior, points: Array, normals: 
     Raises:
         NotPositiveDefinite: the points cannot be told apart.
     """
-    scales = posterior.scales
-    told, new = posterior.features / scales, points / scales
-    cross = matern52(squared_distances(told, new))
+    new = points / posterior.scales
+    cross = posterior.cross(new).T
     below = solve_lower(posterior.lower, cross)
     corner = matern52(squared_distances(new))
     covariance = corner - below.T @ below
     covariance.flat[:: len(points) + 1] += EXACT
     root, _ = factor(covariance)
-    means = posterior.mean + cross.T @ posterior.alpha
-    draws = means + normals[:, : len(points)] @ root.T
+    draws = posterior.mean + cross.T @ posterior.alpha + normals[:, : len(points)] @ root.T
     corner.flat[:: len(points) + 1] += EXACT
     lower = append(posterior.lower, cross, corner)
     values = np.empty((len(lower), len(normals)))
-    values[: len(told)] = (posterior.values - posterior.mean)[:, None]
-    values[len(told) :] = (draws - posterior.mean).T
-    return Fantasies(
-        embedding=embedding,
-        features=np.vstack([told, new]),
-        scales=scales,
-        mean=posterior.mean,
-        lower=lower,
-        alphas=solve(lower, values),
-        bests=draws.min(axis=1),
-    )
+    values[: len(cross)] = posterior.residual[:, None]
+    values[len(cross) :] = (draws - posterior.mean).T
+    return Fantasies(embedding, posterior, new, lower, solve(lower, values), draws.min(axis=1))

@@ -137,7 +137,7 @@ def fit_input_warp(
         return None
     logs = np.zeros((2, len(places)))
     logs[:, columns] = found.x[size:].reshape(2, -1)
-    return InputWarp(logs), Hyperparameters.from_logs(found.x[:size])
+    return InputWarp(logs), Hyperparameters.from_logs(found.x[:size], size - 1)
 
 
 def objective_with_warp(logs: Array, data: Data, unit: Array, places: NDArray[np.intp]) -> tuple[float, Array]:

@@ -17,11 +17,17 @@ although the function is smooth.
 Then the hyperparameters are fitted; and where the evidence is for it, and only there, an input warp
 (`trimtab.surrogates.gp.input_warping`) and noise that depends on the place
 (`trimtab.surrogates.gp.heteroscedastic`) after them.
+
+Where trials told gradients, these enter beside the values (`trimtab.surrogates.gp.derivatives`), turned by the chain
+rule into those of the warped loss. A trial whose loss the warp cut off has none. So that the cost stays that of a few
+hundred rows, those of the best and of the most recent trials enter first. There is no input warp then and noise is
+the same everywhere: derivatives say by themselves where the function is steep.
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -30,6 +36,7 @@ from numpy.typing import NDArray
 
 from trimtab.surrogates.evidence import Evidence
 from trimtab.surrogates.gp.cholesky import factor, solve
+from trimtab.surrogates.gp.derivatives import Derivatives, chosen
 from trimtab.surrogates.gp.embedding import Embedding
 from trimtab.surrogates.gp.fantasies import Fantasies, imagine
 from trimtab.surrogates.gp.heteroscedastic import NoiseModel, fit_noise
@@ -52,6 +59,12 @@ PLAINNESS = 3.0
 
 INCUMBENTS = 5
 """How many of the best trials a search looks around."""
+
+ROWS_FITTED, LEAST_FITTED = 300, 60
+"""Values and derivatives together that hyperparameters are fitted to, and derivatives whatever the values."""
+
+ROWS, LEAST = 1000, 100
+"""The same, of what the posterior is conditioned on."""
 
 MOST_KNOWN = 10.0
 """Standard errors beyond so many standard deviations of all values make an observation worthless, not harmful."""
@@ -150,8 +163,8 @@ class Model:
 def fingerprint(evidence: Evidence) -> bytes:
     """A digest of the evidence: equal for equal arrays, and for nothing else in practice."""
     digest = hashlib.blake2b(digest_size=16)
-    arrays = (evidence.raw, evidence.losses, evidence.stderr, evidence.measured, evidence.constraints, evidence.cost)
-    for array in arrays:
+    told = (evidence.losses, evidence.stderr, evidence.measured, evidence.constraints, evidence.cost)
+    for array in (evidence.raw, *told, evidence.gradients):
         digest.update(repr(array.shape).encode())
         digest.update(np.ascontiguousarray(array).tobytes())
     digest.update(repr(evidence.names).encode())
@@ -172,8 +185,10 @@ def fit_settings(evidence: Evidence, unit: Array, embedding: Embedding) -> Setti
     told = np.isfinite(evidence.measured)
     features = embedding.features(unit)
     power = _choose_power(features[told], evidence.measured[told], embedding)
-    _, data = _data(evidence, features, embedding, power)
+    _, data = _data(evidence, features, embedding, power, max(ROWS_FITTED - len(features), LEAST_FITTED))
     plain = fit(data)
+    if data.derivatives is not None:
+        return Settings(power, plain, fit_sides(evidence, features, embedding))
     input_warp, hyperparameters = fit_input_warp(data, unit, embedding.place, plain) or (None, plain)
     if input_warp is not None:
         data = replace(data, features=embedding.warped(input_warp).features(unit))
@@ -188,7 +203,9 @@ def build(evidence: Evidence, unit: Array, embedding: Embedding, settings: Setti
         NotPositiveDefinite: the model has no covariance for these points.
     """
     plain, embedding = embedding, embedding.warped(settings.input_warp)
-    warp, data = _data(evidence, embedding.features(unit), embedding, settings.power)
+    warp, data = _data(evidence, embedding.features(unit), embedding, settings.power, max(ROWS - len(unit), LEAST))
+    if math.isnan(settings.hyperparameters.slope_noise):
+        data = replace(data, derivatives=None)
     if settings.noise is not None:
         data = settings.noise.added_to(data, np.isfinite(evidence.measured))
     posterior = condition(data, settings.hyperparameters)
@@ -209,8 +226,8 @@ def build(evidence: Evidence, unit: Array, embedding: Embedding, settings: Setti
     )
 
 
-def _data(evidence: Evidence, features: Array, embedding: Embedding, power: float) -> tuple[Warp, Data]:
-    """The warped evidence."""
+def _data(evidence: Evidence, features: Array, embedding: Embedding, power: float, most: int) -> tuple[Warp, Data]:
+    """The warped evidence, with at most so many derivatives."""
     good = np.isfinite(evidence.measured)
     losses = evidence.measured[good]
     warp = fit_warp(losses, power, failures=int((~good).sum()))
@@ -218,7 +235,23 @@ def _data(evidence: Evidence, features: Array, embedding: Embedding, power: floa
     values[good] = warp.forward(losses)
     known = np.zeros(len(good))
     known[good] = np.minimum(warp.error(losses, evidence.stderr[good]), MOST_KNOWN) ** 2
-    return warp, Data(features, values, known, embedding.groups, len(embedding.columns))
+    derivatives = _derivatives(evidence, values, warp, embedding, most)
+    return warp, Data(features, values, known, embedding.groups, len(embedding.columns), derivatives)
+
+
+def _derivatives(evidence: Evidence, values: Array, warp: Warp, embedding: Embedding, most: int) -> Derivatives | None:
+    """Derivatives of the warped losses by features, those of the best and the most recent trials first."""
+    kept = np.isfinite(evidence.gradients) & (np.isfinite(evidence.measured) & (values < warp.ceiling))[:, None]
+    rows, columns = np.nonzero(kept)
+    if not rows.size:
+        return None
+    with np.errstate(over="ignore", invalid="ignore"):
+        slopes = np.exp(warp.log_slope(evidence.measured[rows])) * evidence.gradients[rows, columns]
+    finite = np.flatnonzero(np.isfinite(slopes))
+    told = Derivatives(rows, embedding.place[columns], slopes)[finite]
+    ranks = np.argsort(np.argsort(values, kind="stable"), kind="stable")
+    first = np.minimum(ranks, np.arange(len(values) - 1, -1, -1))
+    return chosen(told, np.argsort(first, kind="stable"), most)
 
 
 def _choose_power(features: Array, losses: Array, embedding: Embedding) -> float:

@@ -28,6 +28,7 @@ Source: C. E. Rasmussen and C. K. I. Williams, "Gaussian Processes for Machine L
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -41,6 +42,13 @@ from trimtab.surrogates.gp.cholesky import (
     solve,
     solve_lower,
     solve_upper,
+)
+from trimtab.surrogates.gp.derivatives import (
+    Derivatives,
+    chain_jointly,
+    covariances,
+    cross_covariances,
+    length_scale_slopes,
 )
 from trimtab.surrogates.gp.kernels import matern52, matern52_and_slope, squared_distances
 from trimtab.surrogates.gp.priors import length_scale_prior, noise_prior
@@ -63,8 +71,16 @@ __all__ = [
 
 Array = NDArray[np.float64]
 
-LENGTH_SCALES = (0.01, 1e4)
+LENGTH_SCALES = (0.05, 1e4)
+"""The shortest of one column, which grows with the square root of their number as distances do, and the longest.
+
+With shorter ones every value stands for itself: that explains noise as well as noise does, and foretells nothing.
+"""
+
 NOISE = (1e-6, 1.0)
+SLOPE_NOISE = (1e-6, 1e4)
+"""Wider: derivatives may be wrong altogether, and much larger where they are than anything that the values show."""
+
 WHOLE = 300
 """Values up to which a fit begins from the priors; then it begins from a fit to fewer."""
 
@@ -82,6 +98,7 @@ class Data:
         known: known noise variances on top of the learned one, >= 0, shape (n,).
         groups: which length-scale each feature has, shape (f,), integers below `columns`.
         columns: number of length-scales.
+        derivatives: told beside the values; None for none.
     """
 
     features: Array
@@ -89,31 +106,45 @@ class Data:
     known: Array
     groups: NDArray[np.intp]
     columns: int
+    derivatives: Derivatives | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Hyperparameters:
-    """Length-scales, shape (columns,), in unit coordinates, and the variance of the noise."""
+    """What a regression's covariance depends on.
+
+    Arguments:
+        length_scales: in unit coordinates, shape (columns,).
+        noise: variance of the noise of values.
+        slope_noise: variance of the noise of derivatives by scaled features; nan where there are none.
+    """
 
     length_scales: Array
     noise: float
+    slope_noise: float = math.nan
 
     @classmethod
-    def start(cls, columns: int) -> Hyperparameters:
-        """Where every fit begins: the modes of the priors."""
+    def start(cls, columns: int, slopes: bool = False) -> Hyperparameters:
+        """Where every fit begins: the modes of the priors.
+
+        Arguments:
+            columns: number of length-scales.
+            slopes: whether there are derivatives.
+        """
         scale = math.exp(length_scale_prior(columns).log_mode)
-        return cls(np.full(columns, scale), math.exp(noise_prior().log_mode))
+        noise = math.exp(noise_prior().log_mode)
+        return cls(np.full(columns, scale), noise, noise if slopes else math.nan)
 
     @property
     def logs(self) -> Array:
-        """(log l_1 .. log l_d, log v), shape (columns + 1,)."""
-        logs: Array = np.log(np.append(self.length_scales, self.noise))
-        return logs
+        """(log l_1 .. log l_d, log v), and log of the noise of derivatives where there are any."""
+        logs: Array = np.log([*self.length_scales, self.noise, self.slope_noise])
+        return logs[:-1] if math.isnan(self.slope_noise) else logs
 
     @classmethod
-    def from_logs(cls, logs: Array) -> Hyperparameters:
+    def from_logs(cls, logs: Array, columns: int) -> Hyperparameters:
         """Inverse of `logs`."""
-        return cls(np.exp(logs[:-1]), math.exp(logs[-1]))
+        return cls(np.exp(logs[:columns]), *np.exp(logs[columns:]).tolist())
 
 
 def _with_noise(kernel: Array, noise: Array) -> Array:
@@ -129,11 +160,57 @@ def objective(logs: Array, data: Data) -> tuple[float, Array]:
         logs: `Hyperparameters.logs`, shape (columns + 1,).
         data: what to fit.
     """
+    if data.derivatives is not None:
+        return joint_objective(logs, data, data.derivatives)
     return objective_and_slopes(logs, data)[:2]
 
 
+def joint_objective(logs: Array, data: Data, derivatives: Derivatives) -> tuple[float, Array]:
+    """What `objective` gives where derivatives were told beside the values.
+
+    Arguments:
+        logs: `Hyperparameters.logs`, shape (columns + 2,).
+        data: what to fit.
+        derivatives: its own.
+    """
+    chosen = Hyperparameters.from_logs(logs, data.columns)
+    n, scales = len(data.values), chosen.length_scales[data.groups]
+    scaled = data.features / scales
+    try:
+        lower, _ = factor(_with_noise(covariances(scaled, derivatives), _all_noise(data, chosen)))
+    except NotPositiveDefinite:
+        return _LARGE, np.zeros_like(logs)
+    inverse = inverse_of(lower)
+    told = np.append(data.values, derivatives.values * scales[derivatives.axes])
+    # The constant mean is that of values alone: its derivatives are 0.
+    weights = inverse[:n].sum(axis=0)
+    residual = told - np.append(
+        np.full(n, float(weights @ told) / float(weights[:n].sum())), np.zeros(len(derivatives))
+    )
+    alpha = inverse @ residual
+    value = 0.5 * float(residual @ alpha) + float(np.log(np.diagonal(lower)).sum())
+    value -= float(np.log(scales[derivatives.axes]).sum())
+    outer = np.outer(alpha, alpha) - inverse
+    by_features = length_scale_slopes(outer, scaled, derivatives)
+    np.add.at(by_features, derivatives.axes, 1.0 - alpha[n:] * told[n:])
+    trace = np.diagonal(outer)
+    gradient = -np.append(
+        np.bincount(data.groups, by_features, minlength=data.columns),
+        [0.5 * chosen.noise * trace[:n].sum(), 0.5 * chosen.slope_noise * trace[n:].sum()],
+    )
+    prior, prior_slopes = length_scale_prior(data.columns).log_density(logs[: data.columns])
+    noises, noise_slopes = noise_prior().log_density(logs[data.columns :])
+    return value - prior - noises, gradient - np.append(prior_slopes, noise_slopes)
+
+
+def _all_noise(data: Data, chosen: Hyperparameters) -> Array:
+    """Noise variances of the values and of the derivatives, shape (n + k,)."""
+    count = 0 if data.derivatives is None else len(data.derivatives)
+    return np.append(chosen.noise + data.known, np.full(count, chosen.slope_noise))
+
+
 def objective_and_slopes(logs: Array, data: Data) -> tuple[float, Array, Array]:
-    """What `objective` gives, and the derivatives of its value by the features, shape (n, f)."""
+    """What `objective` gives for values alone, and the derivatives of it by the features, shape (n, f)."""
     scales, noise = np.exp(logs[:-1])[data.groups], math.exp(logs[-1])
     scaled = data.features / scales
     kernel, slope = matern52_and_slope(squared_distances(scaled))
@@ -159,9 +236,11 @@ def objective_and_slopes(logs: Array, data: Data) -> tuple[float, Array, Array]:
     return value - prior - noise_log_prior, gradient, by_scaled / scales
 
 
-def log_bounds(columns: int) -> list[tuple[float, float]]:
+def log_bounds(columns: int, slopes: bool = False) -> list[tuple[float, float]]:
     """The ends of each of `Hyperparameters.logs`."""
-    return [(math.log(low), math.log(high)) for low, high in [LENGTH_SCALES] * columns + [NOISE]]
+    shortest, longest = LENGTH_SCALES
+    ends = [(shortest * math.sqrt(columns), longest)] * columns + [NOISE] + [SLOPE_NOISE] * slopes
+    return [(math.log(low), math.log(high)) for low, high in ends]
 
 
 def budget(n: int) -> int:
@@ -182,11 +261,13 @@ def fit(data: Data, iterations: int | None = None, start: Hyperparameters | None
         start: where to begin. None for the modes of the priors, or, beyond `WHOLE` values, for what fits
             evenly spread ones of them.
     """
-    n = len(data.values)
-    most = budget(n) if iterations is None else min(iterations, budget(n))
+    n, slopes = len(data.values), data.derivatives is not None
+    size = n if data.derivatives is None else n + len(data.derivatives)
+    most = budget(size) if iterations is None else min(iterations, budget(size))
     if start is None:
-        start = Hyperparameters.start(data.columns) if n <= WHOLE else fit(_thinned(data, -(-n // WHOLE)), iterations)
-    bounds = log_bounds(data.columns)
+        begin = Hyperparameters.start(data.columns, slopes)
+        start = begin if n <= WHOLE or slopes else fit(_thinned(data, -(-n // WHOLE)), iterations)
+    bounds = log_bounds(data.columns, slopes)
     found = minimize(
         objective,
         np.clip(start.logs, *np.transpose(bounds)),
@@ -196,7 +277,7 @@ def fit(data: Data, iterations: int | None = None, start: Hyperparameters | None
         bounds=bounds,
         options={"maxiter": most, "ftol": 1e-6, "gtol": 1e-3},
     )
-    return Hyperparameters.from_logs(found.x) if np.isfinite(found.x).all() else start
+    return Hyperparameters.from_logs(found.x, data.columns) if np.isfinite(found.x).all() else start
 
 
 def _thinned(data: Data, step: int) -> Data:
@@ -213,9 +294,10 @@ class Posterior:
         values: what it was conditioned on, shape (n,).
         hyperparameters: length-scales and noise.
         mean: the constant m.
-        lower: Cholesky factor of the covariance of the values, shape (n, n).
-        alpha: K^-1 (y - m), shape (n,).
-        known: known noise variances, shape (n,).
+        lower: Cholesky factor of the covariance of the values and then the k derivatives, shape (n + k, n + k).
+        alpha: K^-1 (y - m), shape (n + k,), where y goes on with the derivatives by scaled features, without m.
+        known: known noise variances of the values, shape (n,).
+        derivatives: told beside the values; None for none.
     """
 
     features: Array
@@ -226,6 +308,7 @@ class Posterior:
     mean: float
     lower: Array
     alpha: Array
+    derivatives: Derivatives | None = None
 
     @property
     def scales(self) -> Array:
@@ -233,29 +316,50 @@ class Posterior:
         return self.hyperparameters.length_scales[self.groups]
 
     @property
+    def residual(self) -> Array:
+        """What it was conditioned on less the constant: values, then derivatives by scaled features, shape (n + k,)."""
+        if self.derivatives is None:
+            return self.values - self.mean
+        return np.append(self.values - self.mean, self.derivatives.values * self.scales[self.derivatives.axes])
+
+    @property
     def fitted(self) -> Array:
         """Mean of f at the points it was conditioned on, shape (n,): y - N a, with N the noise variances.
 
         Follows from K a = y - m, since the covariance of f is K - N there.
         """
-        return self.values - (self.hyperparameters.noise + self.known) * self.alpha
+        return self.values - (self.hyperparameters.noise + self.known) * self.alpha[: len(self.values)]
+
+    def cross(self, scaled: Array) -> Array:
+        """Covariances of f at scaled points (m, f) with all that was told, shape (m, n + k)."""
+        there = self.features / self.scales
+        if self.derivatives is None:
+            return matern52(squared_distances(scaled, there))
+        return cross_covariances(scaled, there, self.derivatives)
+
+    def cross_and_chain(self, scaled: Array) -> tuple[Array, Callable[[Array], Array]]:
+        """`cross`, and a function of weights (m, n + k): the derivatives by `scaled` of their products' sum, (m, f)."""
+        there, derivatives = self.features / self.scales, self.derivatives
+        if derivatives is None:
+            cross, slope = matern52_and_slope(squared_distances(scaled, there))
+            return cross, lambda weights: chain(slope * weights, scaled, there)
+        cross = cross_covariances(scaled, there, derivatives)
+        return cross, lambda weights: chain_jointly(weights, scaled, there, derivatives)
 
     def predict(self, features: Array) -> tuple[Array, Array]:
         """Mean and variance of f at rows of features, (m, f) -> (m,), (m,)."""
-        scales = self.scales
-        cross = matern52(squared_distances(features / scales, self.features / scales))
+        cross = self.cross(features / self.scales)
         half = solve_lower(self.lower, cross.T)
         return self.mean + cross @ self.alpha, variance_of(half)
 
     def predict_with_gradient(self, features: Array) -> tuple[Array, Array, Array, Array]:
         """Mean, variance and their derivatives by the features: (m,), (m,), (m, f), (m, f)."""
         scales = self.scales
-        here, there = features / scales, self.features / scales
-        cross, slope = matern52_and_slope(squared_distances(here, there))
+        cross, chained = self.cross_and_chain(features / scales)
         half = solve_lower(self.lower, cross.T)
         full = solve_upper(self.lower, half).T
-        by_mean = chain(slope * self.alpha, here, there) / scales
-        by_variance = chain(slope * full, here, there) * (-2.0 / scales)
+        by_mean = chained(np.broadcast_to(self.alpha, cross.shape)) / scales
+        by_variance = chained(full) * (-2.0 / scales)
         return self.mean + cross @ self.alpha, variance_of(half), by_mean, by_variance
 
 
@@ -277,11 +381,17 @@ def condition(data: Data, hyperparameters: Hyperparameters) -> Posterior:
     Raises:
         NotPositiveDefinite: the covariance has no factor even with jitter.
     """
-    scaled = data.features / hyperparameters.length_scales[data.groups]
-    kernel = matern52(squared_distances(scaled))
-    lower, _ = factor(_with_noise(kernel, hyperparameters.noise + data.known))
-    weights = solve(lower, np.ones(len(data.values)))
-    mean = float(weights @ data.values) / float(weights.sum())
+    scales, n = hyperparameters.length_scales[data.groups], len(data.values)
+    scaled, told = data.features / scales, data.values
+    if data.derivatives is None:
+        kernel = matern52(squared_distances(scaled))
+    else:
+        kernel = covariances(scaled, data.derivatives)
+        told = np.append(told, data.derivatives.values * scales[data.derivatives.axes])
+    lower, _ = factor(_with_noise(kernel, _all_noise(data, hyperparameters)))
+    constant = (np.arange(len(told)) < n).astype(np.float64)
+    weights = solve(lower, constant)
+    mean = float(weights @ told) / float(weights @ constant)
     return Posterior(
         features=data.features,
         groups=data.groups,
@@ -290,5 +400,6 @@ def condition(data: Data, hyperparameters: Hyperparameters) -> Posterior:
         hyperparameters=hyperparameters,
         mean=mean,
         lower=lower,
-        alpha=solve(lower, data.values - mean),
+        alpha=solve(lower, told - mean * constant),
+        derivatives=data.derivatives,
     )

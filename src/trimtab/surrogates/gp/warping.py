@@ -89,6 +89,11 @@ class Warp:
         """The warped value of a failed trial."""
         return (self.worst - self.mean) / self.deviation
 
+    @property
+    def ceiling(self) -> float:
+        """The warped value at which losses are cut; inf where none is."""
+        return (self.cap - self.mean) / self.deviation
+
     def log_slope(self, y: Array) -> Array:
         """The logarithm of d forward / d y where nothing is winsorised."""
         if self.positive:

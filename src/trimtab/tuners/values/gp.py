@@ -1,7 +1,7 @@
 """Bayesian optimisation with a Gaussian process and log expected improvement.
 
-Needs values; uses their standard errors, named constraints and costs where they are told. Works on spaces of
-any kind. An ask
+Needs values; uses their standard errors, gradients, named constraints and costs where they are told. Works on spaces
+of any kind. An ask
 
 1. proposes the default configuration, and then Sobol points near the middle (or draws from the users'
    priors where there are any) until `initial_design` trials are told or pending;
@@ -9,7 +9,8 @@ any kind. An ask
    the length-scales, losses warped, inputs warped and noise that varies where that pays; failures count as the
    worst loss seen, and beside it, like each named constraint, they get a surface of their own;
 3. takes a local step where these have been paying, or are due (`trimtab.tuners.values.trust_region`), and the
-   surrogate does not put differences among the best trials down to noise;
+   surrogate does not put differences among the best trials down to noise; not where trials tell gradients, which the
+   surrogate learns from and those steps do not;
 4. maximises the logarithm of: the expected improvement, times the probability that the trial neither fails
    nor breaks a constraint, times the users' priors, over a power of the cost; over snapped and feasible
    configurations that were not tried. The improvement is over the lowest posterior mean at a told trial; where
@@ -126,6 +127,13 @@ GP_REFS = (
         arxiv="1706.07094",
     ),
     Reference(
+        authors="Wu, Jian and Poloczek, Matthias and Wilson, Andrew Gordon and Frazier, Peter I.",
+        title="Bayesian Optimization with Gradients",
+        year=2017,
+        venue="Advances in Neural Information Processing Systems 30",
+        arxiv="1703.04389",
+    ),
+    Reference(
         authors="Gardner, Jacob R. and Kusner, Matt J. and Xu, Zhixiang and Weinberger, Kilian Q."
         " and Cunningham, John P.",
         title="Bayesian Optimization with Inequality Constraints",
@@ -188,6 +196,11 @@ def scheduled(told: int) -> int:
     return size
 
 
+def _is_local(model: Model | None) -> bool:
+    """Whether local steps may know more than the model does: values without much noise, and no gradients."""
+    return model is None or (model.noise_at_best <= ROUGH and model.posterior.derivatives is None)
+
+
 @dataclass(frozen=True)
 class GaussianProcess:
     """Bayesian optimisation with a Gaussian process.
@@ -246,8 +259,7 @@ class GaussianProcess:
         else:
             try:
                 model = self._model(view)
-                smooth = model is None or model.noise_at_best <= ROUGH
-                step = finish(view, key) if smooth and self._may_finish(view) else None
+                step = finish(view, key) if self._may_finish(view) and _is_local(model) else None
                 if step is not None:
                     return step[0], NAME, step[1]
                 if model is not None:
@@ -311,7 +323,7 @@ class GaussianProcess:
             place = int(values.argmax())
         else:
             rng = key.child("gp").generator()
-            long = len(model.posterior.values) > LONG
+            long = len(model.posterior.alpha) > LONG
             effort = {"starts": max(self.starts // 2, 1), "iterations": 15} if long else {"starts": self.starts}
             scored = Search(space, criterion, **effort).run(self._candidates(space, model, rng))
             raw, values = scored.raw, scored.values
@@ -364,7 +376,7 @@ class GaussianProcess:
 
     def _affordable(self, model: Model) -> int:
         """How many candidates are scored, a power of two: n^2 operations each, so fewer for long histories."""
-        most = max(CANDIDATE_OPERATIONS // max(len(model.posterior.values), 1) ** 2, 128)
+        most = max(CANDIDATE_OPERATIONS // max(len(model.posterior.alpha), 1) ** 2, 128)
         return int(min(self.candidates, 2 ** (most.bit_length() - 1)))
 
     def _reason(self, view: View, model: Model, raw: Array, value: float) -> str:
