@@ -1,0 +1,74 @@
+"""Hypergradients in PyTorch: d validation loss / d hyperparameter, through training or at its end.
+
+| to differentiate | use | cost |
+|---|---|---|
+| the end of training, any number of hyperparameters | `implicit_hypergradient` | a few dozen gradients, no path |
+| the path, any hyperparameters, rates too | `unrolled_hypergradient` | about 4 trainings, memory T or sqrt(T) |
+| the path, few hyperparameters, rates too | `forward_hypergradient` | a training for each of them, no memory |
+
+All of them take a `BilevelProblem` and give a `Hypergradient`; `GradientObjective` brings a training function into a
+study. Needs the extra `torch`.
+"""
+
+from trimtab.base.lazy import need
+
+need("torch", "torch", "tuning by gradients")
+
+# ruff: noqa: E402 - the imports below would fail without torch, and say less about it.
+from trimtab.tuners.gradients.bilevel.cost import Cost, SavedBytes, hypergradient_cost
+from trimtab.tuners.gradients.bilevel.derivatives import Linearisation, check_problem
+from trimtab.tuners.gradients.bilevel.flat import Layout, Tensors
+from trimtab.tuners.gradients.bilevel.forward import forward_hypergradient
+from trimtab.tuners.gradients.bilevel.hypergradient import Hypergradient
+from trimtab.tuners.gradients.bilevel.implicit import IMPLICIT_REFS, implicit_hypergradient
+from trimtab.tuners.gradients.bilevel.linear_systems import (
+    LINEAR_SYSTEM_REFS,
+    ConjugateGradients,
+    FixedPoint,
+    LinearSolution,
+    LinearSolver,
+    NeumannSeries,
+)
+from trimtab.tuners.gradients.bilevel.objective import NO_GRADIENT, GradientObjective, Train
+from trimtab.tuners.gradients.bilevel.problem import (
+    BILEVEL_REFS,
+    BilevelProblem,
+    Loss,
+    Minibatches,
+    ModuleLoss,
+    Sampler,
+)
+from trimtab.tuners.gradients.bilevel.unrolled import UNROLLED_REFS, GradientDescent, Rate, unrolled_hypergradient
+
+__all__ = [
+    "BILEVEL_REFS",
+    "IMPLICIT_REFS",
+    "LINEAR_SYSTEM_REFS",
+    "NO_GRADIENT",
+    "UNROLLED_REFS",
+    "BilevelProblem",
+    "ConjugateGradients",
+    "Cost",
+    "FixedPoint",
+    "GradientDescent",
+    "GradientObjective",
+    "Hypergradient",
+    "Layout",
+    "LinearSolution",
+    "LinearSolver",
+    "Linearisation",
+    "Loss",
+    "Minibatches",
+    "ModuleLoss",
+    "NeumannSeries",
+    "Rate",
+    "Sampler",
+    "SavedBytes",
+    "Tensors",
+    "Train",
+    "check_problem",
+    "forward_hypergradient",
+    "hypergradient_cost",
+    "implicit_hypergradient",
+    "unrolled_hypergradient",
+]
