@@ -18,12 +18,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trimtab.base.errors import InvalidArgument, UnknownName
-from trimtab.benchmarks.peer import LIBRARIES, PEERS, make_peer, requirements
+from trimtab.benchmarks.peer import LIBRARIES, OWN, PEERS, make_peer, requirements
 from trimtab.benchmarks.peers.peer_loop import answer, peak_memory
 from trimtab.benchmarks.peers.unit_cube import from_unit, to_unit
 
 FOLDER = requirements("optuna").parent
-SCRIPTS = sorted(path for path in FOLDER.glob("*.py") if path.stem not in ("__init__", "trimtab_peer"))
+SCRIPTS = sorted(path for path in FOLDER.glob("*.py") if path.stem not in ("__init__", "trimtab_peer", "scipy_peer"))
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
@@ -55,7 +55,7 @@ def test_every_requirement_is_pinned(library: str) -> None:
 def test_every_peer_has_a_script_and_a_library() -> None:
     for name in PEERS:
         library = name.partition(":")[0]
-        assert library in LIBRARIES
+        assert library in (*LIBRARIES, *OWN)
         module = importlib.import_module(f"trimtab.benchmarks.peers.{library}_peer")
         assert callable(module.Peer)
 
@@ -66,7 +66,8 @@ def test_a_peer_is_a_command_in_its_environment(tmp_path: Path) -> None:
     python.touch()
     peer = make_peer("optuna:tpe", tmp_path)
     assert peer.command == (str(python), str(FOLDER / "peer_loop.py"), "optuna_peer", "tpe")
-    assert make_peer("trimtab:gp").command[0] == sys.executable
+    for own in ("trimtab:gp", "scipy:l-bfgs-b"):
+        assert make_peer(own).command[0] == sys.executable
 
 
 @pytest.mark.parametrize(
@@ -130,6 +131,25 @@ def test_the_loop_times_every_request() -> None:
     assert all(reply.keys() == {"wall", "cpu"} and reply["wall"] >= 0.0 for reply in replies)
     assert peer.told == [(4, None), ({"x": 1.0}, 2.0)]
     assert answer(peer, {"end": True})["peak"] == pytest.approx(peak_memory(), rel=0.1)
+
+
+class Learning(Counting):
+    """A peer that takes gradients too."""
+
+    takes_gradients = True
+
+    def tell(self, number: int, value: float | None, gradient: dict[str, float] | None = None) -> None:
+        self.told.append((number, value, gradient))
+
+
+def test_a_gradient_goes_to_who_takes_it() -> None:
+    said = {"tell": 1, "value": 2.0, "gradient": {"x": 3.0}}
+    plain, learning = Counting(), Learning()
+    answer(plain, said)
+    answer(learning, said)
+    answer(learning, {"tell": 2, "value": None})
+    assert plain.told == [(1, 2.0)]
+    assert learning.told == [(1, 2.0, {"x": 3.0}), (2, None, None)]
 
 
 def test_the_loop_as_a_program(tmp_path: Path) -> None:

@@ -196,9 +196,24 @@ def test_the_real_tables_give_back_their_rows() -> None:
     assert grids == {"fullerenes", "suzuki_edbo"}
 
 
+@pytest.mark.parametrize("name", ["ridge-breast_cancer-6", "ridge-diabetes-10", "logistic-breast_cancer-10"])
+def test_penalties_tell_the_derivatives_of_their_values(name: str) -> None:
+    problem = make_problem(f"penalties-{name}")
+    space, key = problem.space(), Key(0)
+    assert len(space) == int(name.rpartition("-")[2])
+    params = space.sample(np.random.default_rng(1), 1)[0]
+    told = problem.evaluate(params, key)
+    assert told.gradient is not None
+    assert set(told.gradient) == set(space.names)
+    for changed in space.names[:3]:
+        step = 1e-4 * float(params[changed])
+        high, low = (value_of(problem, {**params, changed: float(params[changed]) + s}) for s in (step, -step))
+        assert told.gradient[changed] == pytest.approx((high - low) / (2.0 * step), rel=1e-3, abs=1e-9)
+
+
 def test_names_and_problems_agree() -> None:
     listed = [name for chosen in SETS for name in problem_names(chosen)]
-    assert len(listed) == len(set(listed)) == 36 + 7 + 10
+    assert len(listed) == len(set(listed)) == 36 + 7 + 10 + 8
     for name in [*listed, "bbob-f24-d2-i7", "bbob-f5-d3+noisy:0.1+delayed:0.5", "bbob-f5-d3+shifted:2+categorical:4"]:
         assert make_problem(name).name == name
     assert all(set_of(name) == chosen for chosen in SETS for name in problem_names(chosen))
@@ -210,6 +225,7 @@ def test_names_and_problems_agree() -> None:
         ("sphere", UnknownName, "trimtab bench list"),
         ("bbob-f5", UnknownName, "allowed: bbob-fF-dD"),
         ("training-gpt", UnknownName, "allowed: svm, "),
+        ("penalties-ridge", UnknownName, "allowed: ridge-breast_cancer-6, "),
         ("olympus-snar", InvalidArgument, "--olympus PATH"),
         ("bbob-f5-d3+loud:1", UnknownName, "'loud:1'; allowed: noisy:NUMBER"),
         ("bbob-f5-d3+noisy:x", UnknownName, "'noisy:x'"),
@@ -221,7 +237,7 @@ def test_unknown_names_are_met_with_what_there_is(name: str, error: type[Excepti
     with pytest.raises(error) as caught:
         make_problem(name)
     assert text in str(caught.value)
-    with pytest.raises(UnknownName, match="allowed: bbob, tables, training"):
+    with pytest.raises(UnknownName, match="allowed: bbob, tables, training, penalties"):
         problem_names("all")
 
 

@@ -161,6 +161,18 @@ def test_numbers_of_a_run_are_checked() -> None:
             Run(**{"problem": "p", "peer": "q", "seed": 0, "budget": 1} | wrong)
 
 
+def test_a_gradient_is_told_and_a_descent_follows_it(tmp_path: Path) -> None:
+    problem = make_problem("penalties-ridge-breast_cancer-6")
+    ends = {}
+    for name in ("scipy:l-bfgs-b", "trimtab:gp", "trimtab:gp+values"):
+        run = Run(problem.name, name, 0, 12)
+        record = run_peer(run, problem, make_peer(name), tmp_path)
+        ends[name] = record.trials[-1].best
+        assert ends[name] is not None
+        assert ends[name] < record.trials[0].best
+    assert len(set(ends.values())) == 3
+
+
 def test_our_own_tuners_speak_the_protocol(tmp_path: Path) -> None:
     problem, peer = make_problem("training-pipeline"), make_peer("trimtab:random")
     run = Run(problem.name, peer.name, 5, 6, preload=3)

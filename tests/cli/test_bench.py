@@ -18,7 +18,7 @@ SMALL = ("--problem", "bbob-f1-d2", "--problem", "bbob-f5-d2", "--seeds", "1", "
 def test_the_list(trimtab: Command) -> None:
     rows = json.loads(trimtab("bench", "list", "-f", "json").out)
     kinds = {row["kind"] for row in rows}
-    assert kinds == {"bbob", "tables", "training", "peer"}
+    assert kinds == {"bbob", "tables", "training", "penalties", "peer"}
     assert {"optuna:tpe", "hebo:hebo", "trimtab:auto"} <= {row["name"] for row in rows if row["kind"] == "peer"}
     text = trimtab("bench", "list").out
     assert "set bbob (36)" in text
@@ -47,6 +47,13 @@ def test_from_runs_to_the_page(trimtab: Command, here: Path) -> None:
     assert {row["peer"] for row in told["groups"][0]["standings"]["6"]} == {"trimtab:random", "trimtab:sobol"}
     shown = trimtab("bench", "report", "runs", "--budgets", "6", "--peer", "trimtab:sobol").out
     assert "trimtab:sobol ran alone." in shown
+    near = trimtab("bench", "targets", "runs", "--within", "0.5").out
+    assert near.splitlines()[0] == "| problem | trimtab:random | trimtab:sobol |"
+    rows = json.loads(trimtab("bench", "targets", "runs", "-f", "json", "--peer", "trimtab:sobol").out)
+    assert [(row["problem"], row["peer"], row["runs"]) for row in rows] == [
+        ("bbob-f1-d2", "trimtab:sobol", 1),
+        ("bbob-f5-d2", "trimtab:sobol", 1),
+    ]
 
 
 def test_wrong_words_are_met_with_what_is_missing(trimtab: Command) -> None:

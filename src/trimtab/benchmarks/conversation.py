@@ -5,7 +5,7 @@
 | {"setup": {"columns", "space", "seed", "budget", "workers"}} | {"library": "optuna 5.0.0"} |
 | {"add": [[coordinates, value], ...]} | {"wall", "cpu"} |
 | {"ask": number} | {"params": coordinates or null, "wall", "cpu"} |
-| {"tell": number, "value": value or null} | {"wall", "cpu"} |
+| {"tell": number, "value": value or null, "gradient": derivatives by name, where there are any} | {"wall", "cpu"} |
 | {"end": true} | {"peak": MB} |
 
 `columns` are those of `trimtab.benchmarks.columns`, `space` is the JSON of a `trimtab.Space`. Times are

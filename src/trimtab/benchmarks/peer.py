@@ -25,8 +25,13 @@ PEERS = {
     "hebo:hebo": "HEBO",
     "smac:hpo": "SMAC3, random forest",
     "nevergrad:ngopt": "NGOpt",
+    "scipy:l-bfgs-b": "descent along the problem's gradients, from many starts",
 }
-"""The peers from elsewhere by name, "library:method". "trimtab:TUNER" stands beside them for every tuner."""
+"""The peers from elsewhere by name, "library:method". "trimtab:TUNER" stands beside them for every tuner, and
+"trimtab:TUNER+values" for one that is told no gradients."""
+
+OWN = ("trimtab", "scipy")
+"""Libraries that are there wherever trimtab is."""
 
 
 @final
@@ -58,9 +63,9 @@ def make_peer(name: str, environments: Path | None = None) -> Peer:
     if not (name in PEERS or (library == "trimtab" and method)):
         allowed = ", ".join([*PEERS, "trimtab:TUNER"])
         raise UnknownName(message("there is no peer of this name", got=name, allowed=allowed))
-    python = sys.executable if library == "trimtab" else _python(library, environments)
+    python = sys.executable if library in OWN else _python(library, environments)
     script = str(files("trimtab.benchmarks") / "peers" / "peer_loop.py")
-    module = "trimtab.benchmarks.peers.trimtab_peer" if library == "trimtab" else f"{library}_peer"
+    module = f"trimtab.benchmarks.peers.{library}_peer" if library in OWN else f"{library}_peer"
     return Peer(name, (python, script, module, method))
 
 

@@ -22,6 +22,7 @@ from __future__ import annotations
 import json
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import takewhile
 from pathlib import Path
@@ -205,12 +206,15 @@ class _Course:
         if self._quiet is not None:
             (quiet,) = self._quiet.evaluate(params, key).values.values()
         seconds = 1.0 if observation.cost is None else observation.cost
-        return _Asked(number, value, quiet, seconds, answer["wall"], answer["cpu"])
+        return _Asked(number, value, quiet, seconds, answer["wall"], answer["cpu"], observation.gradient)
 
     def _tell(self, asked: _Asked, at: float) -> None:
         """Tell a trial's value and write its line."""
         value = asked.value if math.isfinite(asked.value) else None
-        answer = self._talk.request({"tell": asked.number, "value": value})
+        said: dict[str, Json] = {"tell": asked.number, "value": value}
+        if asked.gradient is not None and all(map(math.isfinite, asked.gradient.values())):
+            said["gradient"] = dict(asked.gradient)
+        answer = self._talk.request(said)
         if value is None:
             self._failures += 1
         elif value < self._least:
@@ -238,7 +242,7 @@ class _Course:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A trial that runs: its value, its value without noise, how long it takes, and what asking took."""
+    """A trial that runs: its value, that without noise, how long it takes, what asking took, and its gradient."""
 
     number: int
     value: float
@@ -246,3 +250,4 @@ class _Asked:
     seconds: float
     wall: float
     cpu: float
+    gradient: Mapping[str, float] | None

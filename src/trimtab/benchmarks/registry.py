@@ -14,13 +14,14 @@ from trimtab.base.errors import InvalidArgument, UnknownName, message
 from trimtab.benchmarks.problem import Problem
 from trimtab.benchmarks.problems.bbob import Bbob
 from trimtab.benchmarks.problems.olympus import Olympus, olympus_tables
+from trimtab.benchmarks.problems.penalties import PENALTIES, Penalties
 from trimtab.benchmarks.problems.tables import Table
 from trimtab.benchmarks.problems.training import TRAININGS, Training
 from trimtab.benchmarks.wrappers import CategoricalCopies, Delayed, Noisy, Shifted
 
 __all__ = ["SETS", "make_problem", "problem_names", "quiet_name", "set_of"]
 
-SETS = ("bbob", "tables", "training")
+SETS = ("bbob", "tables", "training", "penalties")
 """The sets that are reported, one apart from the other."""
 
 FUNCTIONS = (2, 5, 7, 9, 11, 13, 14, 16, 18, 19, 22, 23)
@@ -61,6 +62,8 @@ def problem_names(chosen: str, olympus: Path | None = None) -> list[str]:
         return [f"table-{table}" for table in TABLES] + more
     if chosen == "training":
         return [f"training-{training}" for training in TRAININGS]
+    if chosen == "penalties":
+        return [f"penalties-{which}" for which in PENALTIES]
     raise UnknownName(message("there is no set of problems of this name", got=chosen, allowed=", ".join(SETS)))
 
 
@@ -115,6 +118,8 @@ def _plain(name: str, olympus: Path | None) -> Problem:
         return Table(rest)
     if family == "training":
         return Training(rest)
+    if family == "penalties":
+        return Penalties(rest)
     if family == "olympus":
         if olympus is None:
             raise InvalidArgument(
@@ -125,7 +130,7 @@ def _plain(name: str, olympus: Path | None) -> Problem:
         message(
             "there is no problem of this name",
             got=name,
-            allowed="bbob-fF-dD, bbob-fF-dD-iI, table-NAME, olympus-NAME, training-NAME",
+            allowed="bbob-fF-dD, bbob-fF-dD-iI, table-NAME, olympus-NAME, training-NAME, penalties-NAME",
             do="list them with: trimtab bench list",
         )
     )

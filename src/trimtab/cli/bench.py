@@ -33,6 +33,7 @@ class Set(StrEnum):
     BBOB = "bbob"
     TABLES = "tables"
     TRAINING = "training"
+    PENALTIES = "penalties"
 
 
 class ReportFormat(StrEnum):
@@ -203,6 +204,29 @@ def report(
         print_json(summary.to_json())
     elif output is None:
         typer.echo(page(summary), nl=False)
+
+
+@bench.command()
+def targets(
+    runs: RunsArgument,
+    within: Annotated[
+        float, typer.Option("--within", metavar="SHARE", help="How far from the best known value is near enough.")
+    ] = 0.01,
+    peer: Annotated[
+        list[str] | None, typer.Option("--peer", metavar="NAME", help="Only these; may be given again.")
+    ] = None,
+    format: FormatOption = Format.TABLE,
+) -> None:
+    """Tell after how many trials, and seconds of waiting, each peer came near the best known value."""
+    from trimtab.benchmarks.results import read_runs
+    from trimtab.benchmarks.targets import reached, targets_table
+    from trimtab.cli.screen import print_rows
+
+    rows = [row for row in reached(read_runs(runs), within) if not peer or row.peer in peer]
+    if format is Format.TABLE:
+        typer.echo(targets_table(rows))
+    else:
+        print_rows([row.to_json() for row in rows], format)
 
 
 def _numbers(text: str) -> list[int]:

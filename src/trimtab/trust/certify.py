@@ -1,8 +1,8 @@
 """Where the surrogate's optimum lies, with a certificate, and whether the selected trial is it.
 
 The surrogate is the Gaussian process of `trimtab.surrogates.gp`, fitted to the history as the tuner of that
-name does, but for gradients, which it leaves out; the certificate is that of `trimtab.surrogates.certificates`. What is certain is a
-statement about the model: no configuration is predicted to be better. How far the model can be
+name does, but for gradients, which it leaves out; the certificate is that of `trimtab.surrogates.certificates`.
+What is certain is a statement about the model: no configuration is predicted to be better. How far the model can be
 trusted is another question, which intervals of observed trials answer.
 
 The surrogate needs SciPy, so it is imported where it is used, and a selection without a

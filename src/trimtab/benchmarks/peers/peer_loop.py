@@ -4,7 +4,8 @@
 
 Written for any Python from 3.10, with the standard library only. The neighbouring module that is named
 first has a class `Peer(setup, method)` with the methods `ask(number)`, which gives coordinates by name or
-None where there is nothing left to try, `tell(number, value)`, where None means that the trial failed,
+None where there is nothing left to try, `tell(number, value)`, where None means that the trial failed (and which
+also gets the gradient by name, or None, where the class says `takes_gradients = True`),
 `add(coordinates, value)` for a result that was not asked for, and the text `library`.
 
 Times are taken here, around the method alone, so that neither the talking nor the start counts.
@@ -59,7 +60,10 @@ def answer(peer: Any, request: Message) -> Message:
     if "ask" in request:
         reply["params"] = peer.ask(request["ask"])
     elif "tell" in request:
-        peer.tell(request["tell"], request["value"])
+        if getattr(peer, "takes_gradients", False):
+            peer.tell(request["tell"], request["value"], request.get("gradient"))
+        else:
+            peer.tell(request["tell"], request["value"])
     else:
         for coordinates, value in request["add"]:
             peer.add(coordinates, value)
