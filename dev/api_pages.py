@@ -15,6 +15,9 @@ import griffe
 
 LONGEST_SIGNATURE = 100
 
+BESIDE = ("tuners.gradients.bilevel", "tuners.gradients.penalties")
+"""Rooms within rooms that have a page of their own, since the outer room does not pass their names on."""
+
 
 class Findings(logging.Handler):
     """Collects what griffe says of docstrings, such as an argument that the signature does not have."""
@@ -50,6 +53,9 @@ def api_pages(package: griffe.Module) -> dict[str, str]:
     """File name -> Markdown: one page for the package's own names, one for each room that has public names."""
     surface = {_target(package, name).path for name in package.exports or []}
     pages = {"trimtab.md": "\n".join(_page(package, list(_public(package)), frozenset()))}
+    for name in BESIDE:
+        module = package[name]
+        pages[f"{name}.md"] = "\n".join(_page(module, list(_public(module)), surface))
     for room in _rooms(package):
         objects = [found for module in _public_modules(room) for found in _public(module)]
         if objects:
