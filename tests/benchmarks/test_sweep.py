@@ -68,6 +68,7 @@ def test_a_worker_that_dies_or_cannot_be_started_is_a_failure_of_its_run(
     ("problem", "peer", "error", "text"),
     [
         ("bbob-f1-d2", "trimtab:rnadom", UnknownName, "Next: write 'random'"),
+        ("bbob-f1-d2", "trimtab:gp+gradients", UnknownName, "no tuner of this name"),
         ("bbob-f1-d2", "optuna:tpe", InvalidArgument, "trimtab bench prepare optuna"),
         ("bbob-f77-d2", "trimtab:random", InvalidArgument, "function 77"),
     ],

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 Command = Callable[..., Any]
-RUN = ("bench", "run", "runs", "--peer", "trimtab:random", "--peer", "trimtab:sobol")
+RUN = ("bench", "run", "runs", "--peer", "trimtab:random", "--peer", "trimtab:sobol+values")
 SMALL = ("--problem", "bbob-f1-d2", "--problem", "bbob-f5-d2", "--seeds", "1", "--budget", "6")
 
 
@@ -44,15 +44,15 @@ def test_from_runs_to_the_page(trimtab: Command, here: Path) -> None:
     assert "2 problems, 2 cells." in (here / "bench.md").read_text(encoding="utf-8")
     assert (here / "bench-regret-bbob.svg").exists()
     told = json.loads(trimtab("bench", "report", "runs", "-f", "json", "--budgets", "6").out)
-    assert {row["peer"] for row in told["groups"][0]["standings"]["6"]} == {"trimtab:random", "trimtab:sobol"}
-    shown = trimtab("bench", "report", "runs", "--budgets", "6", "--peer", "trimtab:sobol").out
-    assert "trimtab:sobol ran alone." in shown
+    assert {row["peer"] for row in told["groups"][0]["standings"]["6"]} == {"trimtab:random", "trimtab:sobol+values"}
+    shown = trimtab("bench", "report", "runs", "--budgets", "6", "--peer", "trimtab:sobol+values").out
+    assert "trimtab:sobol+values ran alone." in shown
     near = trimtab("bench", "targets", "runs", "--within", "0.5").out
-    assert near.splitlines()[0] == "| problem | trimtab:random | trimtab:sobol |"
-    rows = json.loads(trimtab("bench", "targets", "runs", "-f", "json", "--peer", "trimtab:sobol").out)
+    assert near.splitlines()[0] == "| problem | trimtab:random | trimtab:sobol+values |"
+    rows = json.loads(trimtab("bench", "targets", "runs", "-f", "json", "--peer", "trimtab:sobol+values").out)
     assert [(row["problem"], row["peer"], row["runs"]) for row in rows] == [
-        ("bbob-f1-d2", "trimtab:sobol", 1),
-        ("bbob-f5-d2", "trimtab:sobol", 1),
+        ("bbob-f1-d2", "trimtab:sobol+values", 1),
+        ("bbob-f5-d2", "trimtab:sobol+values", 1),
     ]
 
 

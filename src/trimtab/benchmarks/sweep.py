@@ -101,7 +101,7 @@ def _checked_peer(name: str, places: Places) -> Peer:
     """A peer that can be started; a tuner of trimtab's is looked up first."""
     library, _, method = name.partition(":")
     if library == "trimtab":
-        make_tuner(method)
+        make_tuner(method.removesuffix("+values"))
     return make_peer(name, places.environments)
 
 

@@ -21,8 +21,8 @@ class Peer:
     takes_gradients = True
 
     def __init__(self, setup: dict[str, Any], method: str) -> None:
-        tuner, _, only = method.partition("+")
-        self._values_only = only == "values"
+        tuner = method.removesuffix("+values")
+        self._values_only = tuner != method
         self.library = f"trimtab {importlib.metadata.version('trimtab')}"
         self._space = Space.from_json(setup["space"])
         self._study = create_study(space=self._space, tuner=tuner, seed=setup["seed"])
