@@ -15,8 +15,11 @@ from trimtab.base.lazy import need
 need("torch", "torch", "tuning by gradients")
 
 # ruff: noqa: E402 - the imports below would fail without torch, and say less about it.
+from trimtab.tuners.gradients.bilevel.bo_rep import BO_REP_REFS, BoRep
 from trimtab.tuners.gradients.bilevel.cost import Cost, SavedBytes, hypergradient_cost
 from trimtab.tuners.gradients.bilevel.derivatives import Linearisation, check_problem
+from trimtab.tuners.gradients.bilevel.descent import Descent, State, descend, go_on
+from trimtab.tuners.gradients.bilevel.descent_task import DescentTask
 from trimtab.tuners.gradients.bilevel.flat import Layout, Tensors
 from trimtab.tuners.gradients.bilevel.forward import forward_hypergradient
 from trimtab.tuners.gradients.bilevel.hypergradient import Hypergradient
@@ -29,6 +32,8 @@ from trimtab.tuners.gradients.bilevel.linear_systems import (
     LinearSolver,
     NeumannSeries,
 )
+from trimtab.tuners.gradients.bilevel.maid import MAID, MAID_REFS, Constants, InnerSolution, solve_inner
+from trimtab.tuners.gradients.bilevel.momentum import MOMENTUM_REFS, MomentumDescent
 from trimtab.tuners.gradients.bilevel.objective import NO_GRADIENT, GradientObjective, Train
 from trimtab.tuners.gradients.bilevel.problem import (
     BILEVEL_REFS,
@@ -42,17 +47,26 @@ from trimtab.tuners.gradients.bilevel.unrolled import UNROLLED_REFS, GradientDes
 
 __all__ = [
     "BILEVEL_REFS",
+    "BO_REP_REFS",
     "IMPLICIT_REFS",
     "LINEAR_SYSTEM_REFS",
+    "MAID",
+    "MAID_REFS",
+    "MOMENTUM_REFS",
     "NO_GRADIENT",
     "UNROLLED_REFS",
     "BilevelProblem",
+    "BoRep",
     "ConjugateGradients",
+    "Constants",
     "Cost",
+    "Descent",
+    "DescentTask",
     "FixedPoint",
     "GradientDescent",
     "GradientObjective",
     "Hypergradient",
+    "InnerSolution",
     "Layout",
     "LinearSolution",
     "LinearSolver",
@@ -60,15 +74,20 @@ __all__ = [
     "Loss",
     "Minibatches",
     "ModuleLoss",
+    "MomentumDescent",
     "NeumannSeries",
     "Rate",
     "Sampler",
     "SavedBytes",
+    "State",
     "Tensors",
     "Train",
     "check_problem",
+    "descend",
     "forward_hypergradient",
+    "go_on",
     "hypergradient_cost",
     "implicit_hypergradient",
+    "solve_inner",
     "unrolled_hypergradient",
 ]
