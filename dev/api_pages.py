@@ -15,7 +15,7 @@ import griffe
 
 LONGEST_SIGNATURE = 100
 
-BESIDE = ("tuners.gradients.bilevel", "tuners.gradients.penalties")
+BESIDE = tuple(f"tuners.gradients.{name}" for name in ("bilevel", "games", "penalties", "self_tuning"))
 """Rooms within rooms that have a page of their own, since the outer room does not pass their names on."""
 
 

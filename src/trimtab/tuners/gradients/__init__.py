@@ -1,1 +1,5 @@
-"""Tuning by derivatives of the score: `penalties` for linear models, without PyTorch; `bilevel` with it."""
+"""Tuning by derivatives of the score.
+
+Without PyTorch: `penalties` of linear models, and `games`, where several losses are at odds. With it: `bilevel`
+problems, their hypergradients and descents, and `self_tuning` networks.
+"""
