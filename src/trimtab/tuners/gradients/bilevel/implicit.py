@@ -42,7 +42,7 @@ from trimtab.tuners.gradients.bilevel.linear_systems import (
     LinearSolver,
     probe,
 )
-from trimtab.tuners.gradients.bilevel.problem import BilevelProblem
+from trimtab.tuners.gradients.bilevel.problem import PEDREGOSA, BilevelProblem
 
 __all__ = ["IMPLICIT_REFS", "implicit_hypergradient"]
 
@@ -62,13 +62,7 @@ POWER_STEPS = 4
 """Power steps for |g_hw|, two products each."""
 
 IMPLICIT_REFS = (
-    Reference(
-        authors="Pedregosa, Fabian",
-        title="Hyperparameter optimization with approximate gradient",
-        year=2016,
-        venue="International Conference on Machine Learning, PMLR 48",
-        arxiv="1602.02355",
-    ),
+    PEDREGOSA,
     Reference(
         authors="Ehrhardt, Matthias J. and Roberts, Lindon",
         title="Analyzing inexact hypergradients for bilevel learning",

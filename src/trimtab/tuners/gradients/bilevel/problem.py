@@ -28,7 +28,17 @@ from trimtab.base.refs import Reference
 from trimtab.base.seeds import Key
 from trimtab.tuners.gradients.bilevel.flat import Layout, Tensors
 
-__all__ = ["BILEVEL_REFS", "BilevelProblem", "Loss", "Minibatches", "ModuleLoss", "Role", "Sampler"]
+__all__ = [
+    "BILEVEL_REFS",
+    "FRANCESCHI",
+    "PEDREGOSA",
+    "BilevelProblem",
+    "Loss",
+    "Minibatches",
+    "ModuleLoss",
+    "Role",
+    "Sampler",
+]
 
 Loss: TypeAlias = Callable[[Tensors, Tensors, Any], Tensor]
 """(parameters, hyperparameters, batch) -> scalar loss."""
@@ -41,22 +51,23 @@ Sampler: TypeAlias = Callable[[int], Any]
 
 Role: TypeAlias = Literal["inner", "outer"]
 
-BILEVEL_REFS = (
-    Reference(
-        authors="Franceschi, Luca and Donini, Michele and Frasconi, Paolo and Pontil, Massimiliano",
-        title="Forward and Reverse Gradient-Based Hyperparameter Optimization",
-        year=2017,
-        venue="International Conference on Machine Learning, PMLR 70",
-        arxiv="1703.01785",
-    ),
-    Reference(
-        authors="Pedregosa, Fabian",
-        title="Hyperparameter optimization with approximate gradient",
-        year=2016,
-        venue="International Conference on Machine Learning, PMLR 48",
-        arxiv="1602.02355",
-    ),
+FRANCESCHI = Reference(
+    authors="Franceschi, Luca and Donini, Michele and Frasconi, Paolo and Pontil, Massimiliano",
+    title="Forward and Reverse Gradient-Based Hyperparameter Optimization",
+    year=2017,
+    venue="International Conference on Machine Learning, PMLR 70",
+    arxiv="1703.01785",
 )
+
+PEDREGOSA = Reference(
+    authors="Pedregosa, Fabian",
+    title="Hyperparameter optimization with approximate gradient",
+    year=2016,
+    venue="International Conference on Machine Learning, PMLR 48",
+    arxiv="1602.02355",
+)
+
+BILEVEL_REFS = (FRANCESCHI, PEDREGOSA)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

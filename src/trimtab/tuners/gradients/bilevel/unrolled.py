@@ -34,7 +34,7 @@ from trimtab.base.refs import Reference
 from trimtab.tuners.gradients.bilevel.derivatives import DETACHED, derivative, finite, leaves, no_such_hyperparameter
 from trimtab.tuners.gradients.bilevel.flat import Tensors
 from trimtab.tuners.gradients.bilevel.hypergradient import Hypergradient, notes_on_zeros
-from trimtab.tuners.gradients.bilevel.problem import BilevelProblem
+from trimtab.tuners.gradients.bilevel.problem import FRANCESCHI, BilevelProblem
 
 __all__ = [
     "UNROLLED_REFS",
@@ -53,13 +53,7 @@ State: TypeAlias = tuple[Tensor, Tensor]
 """Parameters and velocity, flat, shapes (n,)."""
 
 UNROLLED_REFS = (
-    Reference(
-        authors="Franceschi, Luca and Donini, Michele and Frasconi, Paolo and Pontil, Massimiliano",
-        title="Forward and Reverse Gradient-Based Hyperparameter Optimization",
-        year=2017,
-        venue="International Conference on Machine Learning, PMLR 70",
-        arxiv="1703.01785",
-    ),
+    FRANCESCHI,
     Reference(
         authors="Shaban, Amirreza and Cheng, Ching-An and Hatch, Nathan and Boots, Byron",
         title="Truncated Back-propagation for Bilevel Optimization",
