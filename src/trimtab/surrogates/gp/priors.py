@@ -10,7 +10,7 @@ scale is fixed at 1 because the values are standardised, and a density is taken 
 (not per logarithm), so its mode is exp(mu - sigma^2).
 
 The noise prior has the mode of BoTorch's LogNormal(-4, 1), e^-5, and twice its deviation. Under the narrow one a
-function with noise of a tenth of its variance was explained by length-scales so short that every value stood
+function with noise of a tenth of its interquartile range was explained by length-scales so short that every value stood
 for itself, with the noise at its prior's mode: the posterior then says nothing between the trials.
 """
 

@@ -161,8 +161,8 @@ NOISY = 1e-3
 ROUGH = 0.02
 """Variance of the noise at the best trial, in the same units, from which no local steps are taken.
 
-They believe what each trial told, and would shrink around one that was lucky. A smooth function comes to less than
-this within twenty trials; one that is rough on a small scale does not, and local steps are lost on it too.
+They believe what each trial told, and would shrink around one that was lucky. On BBOB without noise most smooth
+functions came to less than this within twenty trials, and most that are rough on a small scale did not.
 """
 
 DRAWS, RIVALS = 16, 32

@@ -2,8 +2,8 @@
 
 | to differentiate | use | cost |
 |---|---|---|
-| the end of training, any number of hyperparameters | `implicit_hypergradient` | a few dozen gradients, no path |
-| the path, any hyperparameters, rates too | `unrolled_hypergradient` | about 4 trainings, memory T or sqrt(T) |
+| the end of training, any number of hyperparameters | `implicit_hypergradient` | some dozens of gradients, no path |
+| the path, any hyperparameters, rates too | `unrolled_hypergradient` | 3 to 4 trainings, memory T or sqrt(T) |
 | the path, few hyperparameters, rates too | `forward_hypergradient` | a training for each of them, no memory |
 
 All of them take a `BilevelProblem` and give a `Hypergradient`; `GradientObjective` brings a training function into a
