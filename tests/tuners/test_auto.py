@@ -12,7 +12,7 @@ from trimtab.base.seeds import Key
 from trimtab.space import Categorical, Float, Int, Ordered, Space
 from trimtab.testing.histories import make_history
 from trimtab.testing.tuner_kit import CONDITIONAL, NUMBERS, loss
-from trimtab.tuners.auto import MANY, QUICK, Auto
+from trimtab.tuners.auto import MANY, QUICK, SOME, Auto
 from trimtab.tuners.values.gp import GaussianProcess
 from trimtab.tuners.values.random_search import RandomSearch
 from trimtab.tuners.values.trust_region import TrustRegion
@@ -81,6 +81,20 @@ def test_many_trials_that_are_over_at_once_are_not_worth_a_model(space: Space, n
     assert Auto().pick(history(MANY, 0.5 * QUICK))[0] == name
     assert Auto().pick(history(MANY, 2.0 * QUICK))[0] == "gp"
     assert Auto().pick(history(MANY - 1, 0.5 * QUICK))[0] == "gp"
+
+
+def test_gradients_are_reckoned_with() -> None:
+    def history(count: int, seconds: float) -> History[Space]:
+        rows = NUMBERS.sample(np.random.default_rng(0), count)
+        made = make_history(NUMBERS, [(row, Observation(loss(row), gradient={"x": 1.0})) for row in rows])
+        trials = [trial.with_(ended=trial.started + seconds) for trial in made]
+        return History(made.study, NUMBERS, trials, made.seq)
+
+    slow, quick = history(SOME, 2.0 * QUICK), history(SOME, 0.5 * QUICK)
+    assert Auto().pick(slow) == ("gp", "one objective over 3 parameters is worth modelling, with its gradients")
+    assert Auto().pick(quick) == ("quasi-newton", "a trial takes 10 ms and tells gradients to descend along")
+    assert Auto().pick(history(SOME - 1, 0.5 * QUICK))[0] == "gp"
+    assert [found.tuner for found in Auto().ask(quick, 1, Key(0, SOME, "ask"))] != ["gp"]
 
 
 def test_a_method_that_fails_is_replaced_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,8 +25,8 @@ def test_an_unknown_name_is_told_with_the_nearest_one() -> None:
     with pytest.raises(UnknownName) as told:
         make_tuner("sobel")
     assert str(told.value) == (
-        "there is no tuner of this name; got 'sobel'; allowed: auto, cma-es, evolution, gp, grid, portfolio, random, "
-        "sobol, tpe, trust-region. Next: write 'sobol'."
+        "there is no tuner of this name; got 'sobel'; allowed: auto, cma-es, evolution, gp, grid, portfolio, "
+        "quasi-newton, random, sobol, tpe, trust-region. Next: write 'sobol'."
     )
     with pytest.raises(UnknownName, match=r"allowed: auto, cma-es, .*, trust-region\.$"):
         make_tuner("quantum")

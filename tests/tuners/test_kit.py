@@ -55,6 +55,11 @@ class TestAuto(TunerKit):
         return make_tuner("auto")
 
 
+class TestQuasiNewton(TunerKit):
+    def make_tuner(self) -> Tuner[Space]:
+        return make_tuner("quasi-newton")
+
+
 class TestTrustRegion(TunerKit):
     def make_tuner(self) -> Tuner[Space]:
         return make_tuner("trust-region")

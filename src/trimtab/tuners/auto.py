@@ -12,11 +12,13 @@ answer is a random draw with the reason; only a space with nothing left ends a s
 | hardly more configurations than a model would need to begin | sobol, until all are tried |
 | many trials, and none of them told a finite value | sobol, random for define-by-run |
 | many trials, each over sooner than a model would answer | cma-es for numbers, else tpe |
-| anything else | gp, which hands over to trust-region for local steps |
+| some such trials, which tell gradients | quasi-newton |
+| anything else | gp, which hands over to trust-region for local steps, to quasi-newton where trials tell gradients |
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
@@ -26,7 +28,7 @@ from trimtab.base.errors import InvalidSpace
 from trimtab.base.history import History
 from trimtab.base.info import Info
 from trimtab.base.ports import Tuner
-from trimtab.base.records import Suggestion
+from trimtab.base.records import FrozenTrial, Suggestion
 from trimtab.base.refs import Reference
 from trimtab.base.seeds import Key
 from trimtab.space import Space
@@ -40,9 +42,10 @@ MOST_COLUMNS = 1000
 FEW = 8
 """A space of so few configurations is tried completely."""
 
-MANY, QUICK, TIMED = 300, 0.02, 20
-"""From so many trials on, trials that take less than so many seconds (the median of the last few) are not
-worth the time that a Gaussian process needs to place one."""
+MANY, SOME, QUICK, TIMED = 300, 10, 0.02, 20
+"""From so many trials on, of such as tell gradients from some, trials that take less than so many seconds (the median
+of the last few) are not worth the time that a Gaussian process needs to place one. Descents along gradients need more
+trials than it, but not many more; methods without gradients do."""
 
 HOPELESS = 40
 """After so many trials without a finite value the space is covered until one is found."""
@@ -89,12 +92,17 @@ class Auto:
         finite = int(np.isfinite(history.values[:, 0]).sum())
         if len(history) >= HOPELESS and not finite:
             return even, f"none of {len(history)} trials has told a finite value"
-        seconds = _seconds(history) if len(history) >= MANY else np.inf
-        if seconds < QUICK:
+        last = _last(history) if len(history) >= SOME else []
+        seconds = _seconds(last)
+        sloped = any(trial.observation is not None and trial.observation.gradient for trial in last)
+        if seconds < QUICK and sloped:
+            return "quasi-newton", f"a trial takes {1e3 * seconds:.2g} ms and tells gradients to descend along"
+        if seconds < QUICK and len(history) >= MANY:
             numbers = sum(column.kind != "categorical" for column in space.columns)
             name = "cma-es" if numbers == len(space) > 1 and not space.is_traced else "tpe"
             return name, f"a trial takes {1e3 * seconds:.2g} ms, less than a model would need to place it"
-        return "gp", f"one objective over {len(space)} parameter{'s' * (len(space) != 1)} is worth modelling"
+        reason = f"one objective over {len(space)} parameter{'s' * (len(space) != 1)} is worth modelling"
+        return "gp", f"{reason}, with its gradients" if sloped else reason
 
     def _tuner(self, name: str) -> Tuner[Space]:
         """The method of a name, made once."""
@@ -103,8 +111,12 @@ class Auto:
         return self._made[name]
 
 
-def _seconds(history: History[Space]) -> float:
-    """Median duration of the last trials that ran to their end, in seconds; inf where none is known."""
-    last = (history.trial(number) for number in history.complete[-TIMED:].tolist())
+def _last(history: History[Space]) -> list[FrozenTrial]:
+    """The last trials that ran to their end."""
+    return [history.trial(number) for number in history.complete[-TIMED:].tolist()]
+
+
+def _seconds(last: Sequence[FrozenTrial]) -> float:
+    """Their median duration, in seconds; inf where none is known."""
     known = [trial.duration for trial in last if trial.duration is not None]
     return float(np.median(known)) if known else np.inf

@@ -20,6 +20,7 @@ CATALOGUE = {
     "gp": "trimtab.tuners.values.gp:GaussianProcess",
     "grid": "trimtab.tuners.values.grid:Grid",
     "portfolio": "trimtab.tuners.values.portfolio:Portfolio",
+    "quasi-newton": "trimtab.tuners.values.quasi_newton:QuasiNewton",
     "random": "trimtab.tuners.values.random_search:RandomSearch",
     "sobol": "trimtab.tuners.values.quasi_random:QuasiRandom",
     "tpe": "trimtab.tuners.values.tpe:TPE",

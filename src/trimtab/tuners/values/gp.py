@@ -3,15 +3,17 @@
 Needs values; uses their standard errors, gradients, named constraints and costs where they are told. Works on spaces
 of any kind. An ask
 
-1. proposes the default configuration, and then Sobol points near the middle (or draws from the users'
+1. takes a step of a descent, where trials tell gradients and it is due (`trimtab.tuners.values.quasi_newton`); that
+   needs no surrogate;
+2. proposes the default configuration, and then Sobol points near the middle (or draws from the users'
    priors where there are any) until `initial_design` trials are told or pending;
-2. fits the surrogate of `trimtab.surrogates.gp` to the history: Matern-5/2 with dimension-scaled priors on
+3. fits the surrogate of `trimtab.surrogates.gp` to the history: Matern-5/2 with dimension-scaled priors on
    the length-scales, losses warped, inputs warped and noise that varies where that pays; failures count as the
    worst loss seen, and beside it, like each named constraint, they get a surface of their own;
-3. takes a local step where these have been paying, or are due (`trimtab.tuners.values.trust_region`), and the
+4. takes a local step where these have been paying, or are due (`trimtab.tuners.values.trust_region`), and the
    surrogate does not put differences among the best trials down to noise; not where trials tell gradients, which the
    surrogate learns from and those steps do not;
-4. maximises the logarithm of: the expected improvement, times the probability that the trial neither fails
+5. maximises the logarithm of: the expected improvement, times the probability that the trial neither fails
    nor breaks a constraint, times the users' priors, over a power of the cost; over snapped and feasible
    configurations that were not tried. The improvement is over the lowest posterior mean at a told trial; where
    the trials are noisy, or some are pending, it is averaged over joint draws of what they may really be.
@@ -57,6 +59,8 @@ from trimtab.surrogates.evidence import Evidence, gather, subset
 from trimtab.surrogates.gp import COST, Embedding, Model, Settings, build, fingerprint, fit_settings
 from trimtab.surrogates.threads import single_thread
 from trimtab.tuners.values.initial_design import design_point
+from trimtab.tuners.values.quasi_newton import QUASI_NEWTON_REFS
+from trimtab.tuners.values.quasi_newton import finish as finish_descents
 from trimtab.tuners.values.quasi_random import SOBOL_REFS
 from trimtab.tuners.values.random_search import has_priors
 from trimtab.tuners.values.spacing import spaced, thinned
@@ -216,8 +220,8 @@ class GaussianProcess:
             `most`, where one ask in thousands fits and would be the one that is waited for.
         cost_exponent: how much the cost of a trial counts, where trials tell it: 0 not at all, 1 for
             improvement per cost.
-        finish: whether local steps of `trimtab.tuners.values.trust_region` are taken once they pay; such
-            suggestions carry that tuner's name.
+        finish: whether local steps of `trimtab.tuners.values.trust_region` are taken once they pay, and descents of
+            `trimtab.tuners.values.quasi_newton` where trials tell gradients; such suggestions carry the names of these.
     """
 
     initial_design: int | None = None
@@ -232,7 +236,7 @@ class GaussianProcess:
 
     name: ClassVar[str] = "gp"
     needs: ClassVar[Info] = Info.VALUES
-    refs: ClassVar[tuple[Reference, ...]] = GP_REFS + TRUST_REGION_REFS + SOBOL_REFS
+    refs: ClassVar[tuple[Reference, ...]] = GP_REFS + TRUST_REGION_REFS + QUASI_NEWTON_REFS + SOBOL_REFS
 
     def ask(self, history: History[Space], count: int, key: Key) -> list[Suggestion]:
         """`count` configurations; fewer where a small space has no more that were not tried."""
@@ -250,27 +254,35 @@ class GaussianProcess:
 
     def _propose(self, view: View, key: Key) -> tuple[Array, str, str] | None:
         """One raw configuration, who proposes it, and why; None where a small space has nothing left."""
-        space, reason = view.space, ""
-        wanted = self._wanted(space)
-        if view.known < wanted:
-            reason = f"initial design, {view.known + 1} of {wanted}"
-        elif len(view.history.objectives) > 1:
+        space, wanted = view.space, self._wanted(view.space)
+        if len(view.history.objectives) > 1:
             reason = "in place of the Gaussian process, which has one objective"
         else:
             try:
-                model = self._model(view)
-                step = finish(view, key) if self._may_finish(view) and _is_local(model) else None
-                if step is not None:
-                    return step[0], NAME, step[1]
-                if model is not None:
-                    found = self._maximise(view, model, key)
-                    return None if found is None else (found[0], self.name, found[1])
-                reason = "no trial has told a finite value yet"
+                descent = self._descent(view, key)
+                if descent is not None:
+                    return descent
+                if view.known < wanted:
+                    reason = f"initial design, {view.known + 1} of {wanted}"
+                else:
+                    model = self._model(view)
+                    step = finish(view, key) if self._may_finish(view) and _is_local(model) else None
+                    if step is not None:
+                        return step[0], NAME, step[1]
+                    if model is not None:
+                        found = self._maximise(view, model, key)
+                        return None if found is None else (found[0], self.name, found[1])
+                    reason = "no trial has told a finite value yet"
             # A surrogate may fail in ways that nobody foresaw; the study goes on, and says why.
             except Exception as error:  # noqa: BLE001
                 reason = f"in place of the Gaussian process, which failed ({type(error).__name__}: {error})"
         drawn = design_point(space, view.taken, key, inwards=view.known < wanted)
         return None if drawn is None else (drawn[0], self.name, f"{drawn[1]} ({reason})")
+
+    def _descent(self, view: View, key: Key) -> tuple[Array, str, str] | None:
+        """A step or start of a descent, if it is due. It can do with one trial, so only a design asked for precedes."""
+        designed = self.initial_design is None or view.known >= self.initial_design
+        return finish_descents(view, key) if designed and self._may_finish(view) else None
 
     def _wanted(self, space: Space) -> int:
         """How many trials the initial design has."""

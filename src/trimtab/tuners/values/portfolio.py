@@ -79,7 +79,7 @@ PORTFOLIO_REFS = (
     ),
 )
 
-SIGNED_FOR = {"trust-region": "gp"}
+SIGNED_FOR = {"trust-region": "gp", "quasi-newton": "gp", "multi-start": "gp"}
 """Names that a member gives to some of its proposals -> the member."""
 
 READ = 1000

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from trimtab.space import Space
 from trimtab.surrogates.evidence import Evidence
+from trimtab.tuners.values.quasi_newton import NAME as QUASI_NEWTON
 from trimtab.tuners.values.standing import NAME
 
 __all__ = ["BESIDE", "spaced", "thinned"]
@@ -33,7 +34,8 @@ WIDEST = 0.4
 
 def thinned(evidence: Evidence, space: Space) -> Evidence:
     """Evidence without the local steps that ended beside a better trial, or an earlier one that is as good."""
-    local = np.flatnonzero(evidence.proposed_by(NAME) & evidence.good)
+    steps = evidence.proposed_by(NAME) | evidence.proposed_by(QUASI_NEWTON)
+    local = np.flatnonzero(steps & evidence.good)
     if not local.size:
         return evidence
     unit = space.to_unit(evidence.raw)

@@ -1,0 +1,396 @@
+"""Descents along told gradients, from several starts, as a tuner and as the finish of others.
+
+Needs values, and derivatives by the parameters that are to move. A global model of values and derivatives finds a basin
+in few trials and takes many more to its bottom; a descent is the other way round. Here each ask
+
+1. stands at the best trial of the present descent, and leaves the parameters without derivatives, such as categories,
+   as they are there: other tuners, which see values, choose these;
+2. has a quadratic of the loss there, q(s) = g.s + s^T B s / 2, whose slope g was told and whose curvature B is learnt
+   by symmetric rank-one updates,
+
+       B <- B + r r^T / r^T s,   r = y - B s,   y the change of the gradient along the step s,
+
+   from s^T y / s^T s times the identity at first. On a quadratic B is exact after as many steps as there are
+   coordinates, whatever the steps were, while updates that keep B positive want a line search for that;
+3. proposes the minimum, in the space and at most a radius away in each coordinate, of q with the absolute values of the
+   eigenvalues of B: along a direction that bends downwards a step goes down as far as along one that bends up. The
+   radius doubles after a step of full length whose gain was at least three quarters of what q had predicted, and
+   shrinks to a quarter of the step where it was less than one quarter.
+
+The first descent begins at the first trials. It ends at the bottom, where the last steps gained nothing worth
+mentioning, and q predicts no more; where its bottom, as predicted after some steps, will not come below the best trial
+of all; and after failures in a row. Then the next one begins, at a point of the study's Sobol sequence near the middle
+of the space. Where that ends too, the one that leads goes on for another digit, and so by turns. Where another tuner
+improves on the best trial of all, the leader goes on from there if it is near, else a new one begins there.
+
+The slopes may be those of another function than the values are, and either may be noisy. So each short step is a test
+of both: on a smooth function the values differ by the mean slope times the step, but for terms of third order. Where
+most of the last ones fail it, no more are proposed.
+
+All of it is a fold over the told trials, each of which carries the name of the tuner that proposed it; there is no
+other state, so a replay, a restart and a parallel run agree. While a step is pending there is no second one.
+
+Source: J. Nocedal and S. J. Wright, "Numerical Optimization", second edition, Springer, 2006: algorithm 4.1 (trust
+regions), algorithm 6.2 (symmetric rank one). Absolute eigenvalues are Y. N. Dauphin et al., "Identifying and attacking
+the saddle point problem in high-dimensional non-convex optimization", NeurIPS 2014. Descents from points spread over
+the space are A. H. G. Rinnooy Kan and G. T. Timmer, "Stochastic global optimization methods", Mathematical Programming
+39, 1987. When one ends, and the test of the slopes, are this file's own.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trimtab.base.history import History
+from trimtab.base.info import Info
+from trimtab.base.records import Suggestion
+from trimtab.base.refs import Reference
+from trimtab.base.seeds import Key
+from trimtab.space import Space
+from trimtab.surrogates.evidence import Evidence
+from trimtab.surrogates.quadratic import Quadratic, lowest_within
+from trimtab.tuners.values.initial_design import design_point
+from trimtab.tuners.values.quasi_random import SOBOL_REFS
+from trimtab.tuners.values.untried import keys
+from trimtab.tuners.values.view import View
+
+__all__ = ["NAME", "QUASI_NEWTON_REFS", "START", "QuasiNewton", "descend", "finish"]
+
+Array = NDArray[np.float64]
+
+NAME, START = "quasi-newton", "multi-start"
+"""Who proposes the steps of descents, and the places where new ones begin."""
+
+QUASI_NEWTON_REFS = (
+    Reference(
+        authors="Nocedal, Jorge and Wright, Stephen J.",
+        title="Numerical Optimization",
+        year=2006,
+        venue="Springer",
+        doi="10.1007/978-0-387-40065-5",
+    ),
+    Reference(
+        authors="Rinnooy Kan, Alexander H. G. and Timmer, Gerrit T.",
+        title="Stochastic global optimization methods, part II: Multi level methods",
+        year=1987,
+        venue="Mathematical Programming 39, 57-78",
+        doi="10.1007/BF02592071",
+    ),
+)
+
+FIRST, LARGEST, SMALLEST = 0.4, 1.0, 1e-8
+"""Radii in unit coordinates: of a descent's first step, at most, and where nothing is left to resolve."""
+
+LITTLE, MUCH = 0.25, 0.75
+"""Shares of the predicted gain below which the radius shrinks, and from which it may grow."""
+
+STABLE = 1e-8
+"""An update needs |r^T s| of at least so many times |r| |s|."""
+
+FLATTEST = 1e-6
+"""Curvatures are taken to be at least so many times the largest."""
+
+BOTTOM, FINER = 1e-3, 0.1
+"""A descent is at its bottom where it gains less than so much of the distance from the median to the best. The one that
+leads goes on for the finer of it after each other one that began."""
+
+HOPE = 3.0
+"""It is hopeless where so many times the gain that it predicts would not make it the best."""
+
+IDLE, PROVEN, PATIENCE = 3, 3, 8
+"""Steps in a row that gain as little at the bottom, steps before it can be hopeless, and failures in a row that end it.
+
+Before its curvature is known along many directions, q takes the flat ones for as steep as the steepest that was seen,
+and predicts too little.
+"""
+
+NEAR = 2.0
+"""Another tuner's trial that is the best of all, and no more than so many radii away, is taken in by the leader."""
+
+TESTED, SHORT, UNLIKE = 8, 0.1, 0.5
+"""The last steps that are asked whether slopes and values agree, how long they may be, and how far apart these, as a
+share of the larger."""
+
+SHARE = 4
+"""Trials of descents, in a shared study, for each one of the tuner that looks at the whole space."""
+
+EVERY = 3
+"""One of so many starts may be anywhere, the others near the middle: most descents from the ends stay there."""
+
+MOST = 500
+"""Trials read."""
+
+
+@dataclass(slots=True)
+class _Descent:
+    """One descent, as far as its trials were told.
+
+    Arguments:
+        raw, unit: of its best trial, shape (d,).
+        free: columns that move, shape (f,).
+        loss, slope: at that trial; the slope by free unit coordinates, shape (f,).
+        radius: how far a step may go.
+        curvature: B, shape (f, f); None before the first pair.
+        gains: of its steps, -inf for those that told no loss.
+    """
+
+    raw: Array
+    unit: Array
+    free: NDArray[np.intp]
+    loss: float
+    slope: Array
+    radius: float = FIRST
+    curvature: Array | None = None
+    gains: list[float] = field(default_factory=list)
+
+    @classmethod
+    def at(cls, evidence: Evidence, unit: Array, row: int) -> _Descent | None:
+        """A descent that begins at a trial; None where that told no loss or no derivatives."""
+        free = np.flatnonzero(np.isfinite(evidence.gradients[row]))
+        if not free.size or not math.isfinite(evidence.losses[row]):
+            return None
+        return cls(evidence.raw[row], unit[row], free, float(evidence.losses[row]), evidence.gradients[row, free])
+
+    def target(self, reach: float) -> tuple[Array, float]:
+        """The step to the minimum of q in the space and within reach, shape (f,), and the gain that q predicts."""
+        centre = self.unit[self.free]
+        model = Quadratic(self.loss, self.slope, self._bent(), np.ones(len(centre)), 0.0)
+        step = lowest_within(model, np.maximum(-centre, -reach), np.minimum(1.0 - centre, reach))
+        return step, self.loss - model.value(step)
+
+    def step_told(self, evidence: Evidence, unit: Array, row: int) -> tuple[float, float, float]:
+        """Take in a step of this descent; the answer is that of `told`."""
+        loss, step = float(evidence.losses[row]), (unit[row] - self.unit)[self.free]
+        gain, predicted = self.loss - loss if math.isfinite(loss) else -math.inf, self._predicted(step)
+        length = float(np.abs(step).max())
+        if not gain >= LITTLE * predicted:
+            self.radius = LITTLE * min(length, self.radius)
+        elif gain >= MUCH * predicted and length >= 0.9 * self.radius:
+            self.radius = min(2.0 * self.radius, LARGEST)
+        self.gains.append(gain)
+        return self.told(evidence, unit, row)
+
+    def told(self, evidence: Evidence, unit: Array, row: int) -> tuple[float, float, float]:
+        """Take in a trial nearby: how far it is, by how much the loss rose, and by how much by the slopes; or nan."""
+        loss, slope = float(evidence.losses[row]), evidence.gradients[row, self.free]
+        step = (unit[row] - self.unit)[self.free]
+        if not (math.isfinite(loss) and np.isfinite(slope).all()):
+            return math.nan, math.nan, math.nan
+        rise, expected = loss - self.loss, 0.5 * float((self.slope + slope) @ step)
+        self._learn(step, slope - self.slope)
+        if loss < self.loss:
+            self.raw, self.unit, self.loss, self.slope = evidence.raw[row], unit[row], loss, slope
+        return float(np.abs(step).max()), rise, expected
+
+    def is_within_reach(self, raw: Array, unit: Array, radii: float) -> bool:
+        """Whether a trial differs by no more than so many radii, and only in what moves."""
+        same = (raw == self.raw) | (np.isnan(raw) & np.isnan(self.raw))
+        same[self.free] = np.abs(unit - self.unit)[self.free] <= radii * self.radius
+        return bool(same.all())
+
+    def is_over(self, least: float, worth: float) -> bool:
+        """Whether it is at its bottom, hopeless or stuck, given the least loss told and a gain worth mentioning."""
+        failed = len(self.gains) >= PATIENCE and max(self.gains[-PATIENCE:]) <= 0.0
+        if failed or self.radius < SMALLEST or not self.slope.any():
+            return True
+        if len(self.gains) < min(IDLE, PROVEN):
+            return False
+        _, gain = self.target(LARGEST)
+        hopeless = len(self.gains) >= PROVEN and self.loss > least and self.loss - HOPE * gain > least
+        return hopeless or max(gain, *self.gains[-IDLE:]) <= worth
+
+    def _bend(self) -> Array:
+        """B, or what makes the first step about as long as the radius, shape (f, f)."""
+        if self.curvature is not None:
+            return self.curvature
+        return np.eye(len(self.free)) * (float(np.linalg.norm(self.slope)) / self.radius)
+
+    def _bent(self) -> Array:
+        """B with the absolute values of its eigenvalues, none of them tiny, shape (f, f)."""
+        eigenvalues, vectors = np.linalg.eigh(self._bend())
+        size = np.abs(eigenvalues)
+        out: Array = (vectors * np.maximum(size, FLATTEST * size.max())) @ vectors.T
+        return out
+
+    def _predicted(self, step: Array) -> float:
+        """The gain that q predicts for a step (f,)."""
+        return -float(self.slope @ step + 0.5 * (step @ self._bend() @ step))
+
+    def _learn(self, step: Array, change: Array) -> None:
+        """The curvature after the slope changed so along a step, both (f,)."""
+        along, square = float(step @ change), float(step @ step)
+        if self.curvature is None:
+            if not along > 0.0:
+                return
+            self.curvature = np.eye(len(step)) * (along / square)
+        rest = change - self.curvature @ step
+        share = float(rest @ step)
+        if abs(share) > STABLE * math.sqrt(square) * float(np.linalg.norm(rest)):
+            self.curvature = self.curvature + np.outer(rest, rest) / share
+
+
+def descend(view: View, key: Key) -> tuple[Array, str, str] | None:
+    """The next step or start: a raw configuration (d,) that was not tried, who proposes it, and why.
+
+    None where no trial told derivatives, where a step or start is pending, and where slopes and values do not agree.
+    """
+    if NAME in view.proposers or START in view.proposers:
+        return None
+    evidence = _scaled(view.evidence(MOST))
+    state = _fold(evidence, view.space.to_unit(evidence.raw))
+    if state is None or not state.agrees():
+        return None
+    present = state.next_descent()
+    if present is not None:
+        step, gain = present.target(present.radius)
+        raw = _snapped(view, present, step)
+        if raw is not None:
+            radius = f"a radius of {present.radius:.2g}"
+            return raw, NAME, f"minimum of a quadratic model by gradients in {radius}, a gain of {gain:.2g}"
+    # At the bottom, or no step is left that was not tried.
+    found = design_point(view.space, view.taken, key.child(NAME), inwards=state.begun % EVERY != EVERY - 1)
+    return None if found is None else (found[0], START, f"{found[1]}, to descend from")
+
+
+def finish(view: View, key: Key) -> tuple[Array, str, str] | None:
+    """What `descend` says, for a tuner that shares its trials with descents; None where the turn is its own.
+
+    The first descent has all turns until it ends: nothing else comes down as fast. Then the other tuner has one turn
+    before each new start, and one after each `SHARE` steps.
+    """
+    evidence = view.evidence(MOST)
+    if not np.isfinite(evidence.gradients).any():
+        return None
+    descents = [name in (NAME, START) for name in (*evidence.proposers, *view.proposers)]
+    is_first = all(descents[1:])
+    if all(descents[-SHARE:]) and not is_first:
+        return None
+    found = descend(view, key)
+    return None if found is not None and found[1] == START and descents[-1] else found
+
+
+def _scaled(evidence: Evidence) -> Evidence:
+    """The evidence with losses and gradients in units of the steepest slope, so that their squares are numbers."""
+    with np.errstate(over="ignore"):
+        steepest = float(np.nanmax(np.abs(evidence.gradients), initial=0.0, where=evidence.good[:, None]))
+        if not steepest > 0.0:
+            return evidence
+        return replace(evidence, losses=evidence.losses / steepest, gradients=evidence.gradients / steepest)
+
+
+@dataclass(slots=True)
+class _State:
+    """Where the descents stand.
+
+    Arguments:
+        present: the one that began last.
+        leader: the one whose best trial is the best of all that descents have told.
+        begun: how many began at places of their own.
+        spread: from the median of the told losses to the least, and that least.
+        rises: how long each step was, by how much the loss rose, and by how much it should have by the slopes.
+    """
+
+    present: _Descent
+    leader: _Descent
+    begun: int = 0
+    least: float = math.inf
+    spread: float = 0.0
+    rises: list[tuple[float, float, float]] = field(default_factory=list)
+
+    def of(self, raw: Array, unit: Array) -> _Descent:
+        """The descent that a step belongs to."""
+        ours = self.present.is_within_reach(raw, unit, 1.01) or not self.leader.is_within_reach(raw, unit, 1.01)
+        return self.present if ours else self.leader
+
+    def next_descent(self) -> _Descent | None:
+        """The descent to go on with; None where a new one should begin."""
+        finer = BOTTOM * FINER**self.begun * self.spread
+        if self.present is not self.leader and not self.present.is_over(self.least, BOTTOM * self.spread):
+            return self.present
+        return None if self.leader.is_over(self.least, finer) else self.leader
+
+    def agrees(self) -> bool:
+        """Whether values and slopes are those of one function, which only short steps can tell.
+
+        Steps that changed little tell nothing either: at a bottom all differences are rounding.
+        """
+        length, told = np.split(np.array(self.rises).reshape(-1, 3), [1], axis=1)
+        size = np.abs(told).max(axis=1, initial=0.0)
+        telling = told[(size > BOTTOM * self.spread) & (length[:, 0] <= SHORT)][-TESTED:]
+        unlike = np.abs(telling[:, 0] - telling[:, 1]) > UNLIKE * np.abs(telling).max(axis=1, initial=0.0)
+        return len(telling) < TESTED // 2 or bool(unlike.mean() <= 0.5)
+
+
+def _fold(evidence: Evidence, unit: Array) -> _State | None:
+    """Where the descents stand after the told trials; None where no trial told enough for one."""
+    state: _State | None = None
+    steps, starts = evidence.proposed_by(NAME), evidence.proposed_by(START)
+    least = math.inf
+    for row, loss in enumerate(evidence.losses.tolist()):
+        best, here = loss < least, (evidence.raw[row], unit[row])
+        if state is not None and steps[row]:
+            descent = state.of(*here)
+            state.rises.append(descent.step_told(evidence, unit, row))
+        elif state is not None and best and state.leader.is_within_reach(*here, NEAR):
+            state.leader.told(evidence, unit, row)
+        elif starts[row] or best:
+            begun = _Descent.at(evidence, unit, row)
+            if begun is not None and state is None:
+                state = _State(begun, begun)
+            elif begun is not None and state is not None:
+                state.begun += int(starts[row])
+                state.present = begun
+        if best:
+            least = loss
+        if state is not None and state.present.loss < state.leader.loss:
+            state.leader = state.present
+    if state is not None:
+        losses = evidence.losses[evidence.good]
+        state.least, state.spread = float(losses.min()), float(np.median(losses)) - float(losses.min())
+    return state
+
+
+def _snapped(view: View, present: _Descent, step: Array) -> Array | None:
+    """An untried configuration a step (f,) away, pulled back until it keeps the constraints of the space."""
+    for factor in (1.0, 0.5, 0.25, 0.125):
+        unit = np.where(np.isnan(present.unit), 0.5, present.unit)
+        unit[present.free] = np.clip(unit[present.free] + factor * step, 0.0, 1.0)
+        raw: Array = view.space.from_unit(unit[None, :])
+        kept = not view.space.all_constraints or view.space.feasible_many(raw)[0]
+        if kept and keys(raw)[0] not in view.taken:
+            return np.asarray(raw[0])
+    return None
+
+
+@dataclass(frozen=True)
+class QuasiNewton:
+    """Descents along told gradients, from several starts.
+
+    Where trials tell no derivatives, or such as do not agree with the values, it covers the space.
+    """
+
+    name: ClassVar[str] = NAME
+    needs: ClassVar[Info] = Info.VALUES | Info.GRADIENTS
+    refs: ClassVar[tuple[Reference, ...]] = QUASI_NEWTON_REFS + SOBOL_REFS
+
+    def ask(self, history: History[Space], count: int, key: Key) -> list[Suggestion]:
+        """`count` configurations; fewer where a small space has no more that were not tried."""
+        view = View(history)
+        out: list[Suggestion] = []
+        for place in range(count):
+            here = key.for_trial(key.trial + place)
+            found = descend(view, here) if len(history.objectives) == 1 else None
+            if found is None:
+                # Not a descent's: under its name it would be taken for one of its steps.
+                drawn = design_point(view.space, view.taken, here, inwards=not view.known)
+                found = None if drawn is None else (drawn[0], "sobol", drawn[1])
+            if found is None:
+                break
+            view.propose(found[0], found[1])
+            out.append(Suggestion(history.space.decode(found[0]), found[1], found[2]))
+        return out
