@@ -8,26 +8,28 @@ States turn into NumPy arrays and back without pickle.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from trimtab.base.arrays import dumps, float_from_json, float_to_json
+from trimtab.base.arrays import float_from_json, float_to_json
 from trimtab.base.errors import InvalidArgument, InvalidObservation, check_count, message
 from trimtab.tuners.gradients.bilevel.flat import Tensors
 from trimtab.tuners.gradients.bilevel.problem import BilevelProblem
+from trimtab.tuners.gradients.checkpoints import (
+    Arrays,
+    from_json_array,
+    tensors_from_arrays,
+    tensors_to_arrays,
+    to_json_array,
+)
 
-__all__ = ["Arrays", "Descent", "OnStep", "State", "descend", "go_on"]
-
-Arrays: TypeAlias = dict[str, NDArray[Any]]
-"""Plain arrays by name, fit for `numpy.savez` and `numpy.load(..., allow_pickle=False)`."""
+__all__ = ["Descent", "OnStep", "State", "descend", "go_on"]
 
 LAYOUT = 1
 """Version of the arrays of a state; raised when they change."""
@@ -65,19 +67,8 @@ class State:
     numbers: dict[str, float] = field(default_factory=dict)
 
     def to_arrays(self) -> Arrays:
-        """The state as arrays: one for each tensor, and one of JSON for the rest. Exact in every bit.
-
-        bfloat16, which NumPy lacks, is stored as float32, which holds all of its numbers.
-        """
-        arrays: Arrays = {}
-        tensors: dict[str, list[list[str]]] = {}
-        for kind in _KINDS:
-            tensors[kind] = []
-            for place, (name, tensor) in enumerate(getattr(self, kind).items()):
-                plain = tensor.detach().cpu()
-                tensors[kind].append([name, str(plain.dtype).removeprefix("torch.")])
-                # Numbered, since a tensor's name may be any text and an array's is a file name.
-                arrays[f"{kind}.{place}"] = (plain.float() if plain.dtype is torch.bfloat16 else plain).numpy().copy()
+        """The state as arrays: one for each tensor, and one of JSON for the rest. Exact in every bit."""
+        arrays, tensors = tensors_to_arrays({kind: getattr(self, kind) for kind in _KINDS})
         head = {
             "layout": LAYOUT,
             "tensors": tensors,
@@ -88,7 +79,7 @@ class State:
             "why": self.why,
             "numbers": {name: float_to_json(number) for name, number in self.numbers.items()},
         }
-        arrays[HEAD] = np.frombuffer(dumps(head).encode(), dtype=np.uint8)
+        arrays[HEAD] = to_json_array(head)
         return arrays
 
     @classmethod
@@ -99,16 +90,10 @@ class State:
             InvalidArgument: not the arrays of a state, or of another version.
         """
         try:
-            head = json.loads(arrays[HEAD].tobytes())
+            head = from_json_array(arrays[HEAD])
             if head["layout"] != LAYOUT:
                 raise ValueError(f"layout {head['layout']}, not {LAYOUT}")
-            kinds = {
-                kind: {
-                    name: torch.from_numpy(np.array(arrays[f"{kind}.{place}"])).to(device, getattr(torch, dtype))
-                    for place, (name, dtype) in enumerate(head["tensors"][kind])
-                }
-                for kind in _KINDS
-            }
+            kinds = tensors_from_arrays(arrays, {kind: head["tensors"][kind] for kind in _KINDS}, device)
             return cls(
                 **kinds,
                 value=float_from_json(head["value"]),

@@ -11,31 +11,34 @@ trials of the same params may share a file; each write replaces it as a whole by
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
-import os
-import tempfile
 import time
-import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from trimtab.base.arrays import dumps, float_from_json, float_to_json
+from trimtab.base.arrays import float_from_json, float_to_json
 from trimtab.base.errors import InvalidArgument, InvalidObservation, TrialPruned, check_count, message
 from trimtab.base.info import Info
 from trimtab.base.ports import Context
 from trimtab.base.records import Json, Observation, Params
 from trimtab.space import Float, Int, Space
-from trimtab.tuners.gradients.bilevel.descent import Arrays, Descent, State, descend, go_on
+from trimtab.tuners.gradients.bilevel.descent import Descent, State, descend, go_on
 from trimtab.tuners.gradients.bilevel.flat import Tensors
 from trimtab.tuners.gradients.bilevel.problem import BilevelProblem, Role
+from trimtab.tuners.gradients.checkpoints import (
+    fingerprint,
+    from_json_array,
+    read,
+    set_aside,
+    settings_text,
+    to_json_array,
+    write,
+)
 
 __all__ = ["OFFSET", "SCALE", "DescentTask", "RunningTrial"]
 
@@ -295,14 +298,8 @@ class DescentTask:
 
     def _fingerprint(self, start: Tensors) -> str:
         """A hash of all that a descent depends on, but for the code of losses and methods."""
-        digest = hashlib.blake2b(digest_size=32)
-        digest.update(f"{type(self.method).__qualname__} {_settings(self.method)}".encode())
-        for tensors in (start, self.problem.parameters):
-            for name, tensor in tensors.items():
-                plain = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
-                digest.update(dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
-                digest.update(plain.numpy().tobytes())
-        return digest.hexdigest()
+        method = f"{type(self.method).__qualname__} {settings_text(self.method)}"
+        return fingerprint(method, start, self.problem.parameters)
 
     def _resumed(self, path: Path, mark: str, voice: _Voice) -> _Saved | None:
         """What a checkpoint holds, where it can be gone on from; a file that cannot is set aside."""
@@ -312,13 +309,7 @@ class DescentTask:
             saved = self._read(path, mark)
             self._check_losses(saved.state)
         except (InvalidArgument, InvalidObservation) as error:
-            aside = path.with_name(f"{path.name}.{time.time_ns()}.bad")
-            text = f"{error} It was set aside as {aside.name}, and the descent began anew."
-            try:
-                os.replace(path, aside)
-            except OSError as failure:
-                text = f"{error} It could not be set aside ({failure.strerror}), and is to be replaced."
-            voice.note("checkpoint set aside", text)
+            set_aside(path, error, voice.note)
             return None
         if saved.state.iteration <= self.iterations:
             voice.note("resumed", {"iteration": saved.state.iteration, "trial": saved.number})
@@ -330,19 +321,12 @@ class DescentTask:
         Raises:
             InvalidArgument: it is corrupt, or of another descent.
         """
-        try:
-            # Opened here, since np.load would leave a cut file open.
-            with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-                arrays: Arrays = {name: file[name] for name in file.files}
-            told = json.loads(arrays[RUN].tobytes())
+        with read(path) as arrays:
+            told = from_json_array(arrays[RUN])
             curve = tuple({name: float_from_json(value) for name, value in point.items()} for point in told["curve"])
             found, seconds, number = str(told["fingerprint"]), float(told["seconds"]), int(told["number"])
             device = self.problem.parameters[self.problem.layout.names[0]].device
             state = State.from_arrays(arrays, device)
-        except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
-            raise InvalidArgument(
-                message(f"the checkpoint {path.name} is corrupt ({type(error).__name__}: {error})")
-            ) from error
         if found != mark or len(curve) != state.iteration:
             raise InvalidArgument(
                 message(
@@ -397,39 +381,11 @@ class _Saved:
 
 
 def _write(path: Path, saved: _Saved, voice: _Voice) -> None:
-    """Put a checkpoint in its place as a whole: it is there with all of its bytes, or the one before still is."""
+    """Put a checkpoint in its place."""
     run = {
         "fingerprint": saved.mark,
         "seconds": saved.seconds,
         "number": saved.number,
         "curve": [{name: float_to_json(value) for name, value in point.items()} for point in saved.curve],
     }
-    arrays = saved.state.to_arrays() | {RUN: np.frombuffer(dumps(run).encode(), dtype=np.uint8)}
-    scratch = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=".tmp")
-        with os.fdopen(handle, "wb") as file:
-            np.savez(file, **arrays)  # type: ignore[arg-type]
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(scratch, path)
-    except OSError as error:
-        # The descent is worth more than its checkpoint.
-        if scratch is not None:
-            Path(scratch).unlink(missing_ok=True)
-        voice.note("checkpoint failed", f"{path}: {error.strerror or error}")
-
-
-def _settings(method: object) -> str:
-    """The fields of a method as text; functions by their names, since their addresses change from run to run."""
-
-    def plain(value: Any) -> Any:
-        if callable(value) and hasattr(value, "__qualname__"):
-            return f"function {value.__module__}.{value.__qualname__}"
-        fields = getattr(value, "__dataclass_fields__", None)
-        if fields is not None:
-            return [type(value).__qualname__, {name: plain(getattr(value, name)) for name in fields}]
-        return repr(value)
-
-    return dumps(plain(method))
+    write(path, saved.state.to_arrays() | {RUN: to_json_array(run)}, voice.note)

@@ -20,15 +20,15 @@ Structured Response Jacobians", NeurIPS 2020 (arXiv 2010.13514), which changes t
     linearised   the network answers to l' with its tangent, f(l) + J_f (l' - l), exactly
 
 Without the centre, a step on the response grows with |l|^2, and training diverges where l is large. The updates and
-defaults are those of the authors' programs. The learning rate of the weights is constant here. A `state` and a
+defaults are those of the authors' programs. The learning rate of the weights is constant here. A `State` and a
 `step` are all: a training that was cut off goes on from its state, and random numbers are functions of a key and the
-step's number.
+step's number. `training` has the loop over steps.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -40,24 +40,10 @@ from trimtab.base.refs import Reference
 from trimtab.base.seeds import Key
 from trimtab.tuners.gradients.self_tuning.coding import inverse_softplus
 from trimtab.tuners.gradients.self_tuning.problem import Batch, Network, SelfTuningProblem
-from trimtab.tuners.gradients.self_tuning.rules import Adam, Memory, Momentum, RmsProp, Rule
-from trimtab.tuners.gradients.self_tuning.schedule import Row, Schedule
+from trimtab.tuners.gradients.self_tuning.rules import Adam, Momentum, RmsProp, Rule
+from trimtab.tuners.gradients.self_tuning.state import HYPERPARAMETERS, SCALES, State, check_loss, check_tensors
 
-__all__ = [
-    "SELF_TUNING_REFS",
-    "NotFinite",
-    "OnRow",
-    "SelfTuning",
-    "State",
-    "Tuned",
-    "entropy",
-    "evaluate",
-    "follow",
-    "perturbed",
-    "start",
-    "step",
-    "tune",
-]
+__all__ = ["SELF_TUNING_REFS", "SelfTuning", "entropy", "perturbed", "plain_step", "start", "step"]
 
 SELF_TUNING_REFS = (
     Reference(
@@ -83,23 +69,14 @@ SELF_TUNING_REFS = (
     ),
 )
 
-OnRow = Callable[[Row], None]
-"""Called with each row of the schedule as it is made; what it raises ends the training."""
-
-HYPERPARAMETERS, SCALES = "hyperparameters", "scales"
-"""Names of l and s where they are moved and where a diagnosis names them."""
-
-
-class NotFinite(InvalidObservation):
-    """A loss or a tensor became nan or infinite; the text names it and the step."""
-
 
 @dataclass(frozen=True, slots=True)
 class SelfTuning:
     """How a network tunes itself. The defaults are those of Delta-STN; `plain` has those of STN.
 
     Arguments:
-        warm_up: training steps before the first validation step, those of five epochs in the papers.
+        warm_up: training steps before the first validation step, those of five epochs in the papers. Too few, and the
+            response is not learned yet when the first steps on l, which RMSprop makes ten times as long, follow it.
         training_steps, validation_steps: how many of each make a round.
         scale: sigma at the start, in unconstrained units. Too small, and the response is not learned; too large, and
             it is that of too wide a neighbourhood.
@@ -158,48 +135,6 @@ class SelfTuning:
         )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class State:
-    """Where a training stands: all that it carries from step to step.
-
-    Arguments:
-        parameters: of the module, by name.
-        raw: l, shape (h,).
-        raw_scale: s, shape (h,).
-        memories: of the three update rules.
-        training_steps, validation_steps: made so far.
-    """
-
-    parameters: Mapping[str, Tensor]
-    raw: Tensor
-    raw_scale: Tensor
-    memories: Mapping[str, Memory] = field(default_factory=lambda: {"weights": {}, "response": {}, "hyper": {}})
-    training_steps: int = 0
-    validation_steps: int = 0
-
-    @property
-    def scale(self) -> Tensor:
-        """sigma, shape (h,)."""
-        return softplus(self.raw_scale)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Tuned:
-    """What a training gave.
-
-    Arguments:
-        state: its last.
-        schedule: the hyperparameters and values on the way, up to the last that was finite.
-        why: how it ended.
-        diverged: whether nan or an infinity ended it; `why` says where.
-    """
-
-    state: State
-    schedule: Schedule
-    why: str
-    diverged: bool = False
-
-
 def start(problem: SelfTuningProblem, method: SelfTuning) -> State:
     """The state before the first step."""
     parameters = problem.parameters()
@@ -220,104 +155,22 @@ def step(problem: SelfTuningProblem, method: SelfTuning, state: State, key: Key)
         state = _train(problem, method, state, key)
     for _ in range(method.validation_steps if warm else 0):
         state = _tune(problem, method, state, key)
-    _check_tensors(state)
+    check_tensors(state)
     return state
 
 
-def evaluate(problem: SelfTuningProblem, method: SelfTuning, state: State) -> Row:
-    """The row of a schedule for a state: validation loss at l itself.
+def plain_step(problem: SelfTuningProblem, state: State, params: Mapping[str, float], rule: Rule, key: Key) -> State:
+    """The state after one training step at these hyperparameters, without a response. Changes nothing.
 
     Raises:
-        NotFinite: the validation loss is nan or infinite.
+        NotFinite: the loss is nan or infinite.
+        InvalidObservation: the loss is no scalar, or does not depend on the network.
     """
-    centre = problem.coding.features(state.raw)
-    return _row(problem, state, None if method.centred else centre)
-
-
-def tune(
-    problem: SelfTuningProblem,
-    method: SelfTuning,
-    rounds: int,
-    key: Key,
-    every: int = 1,
-    patience: int | None = None,
-    on_row: OnRow | None = None,
-) -> Tuned:
-    """Train for so many rounds, or until the validation loss stops falling.
-
-    Arguments:
-        problem: what to train.
-        method: how.
-        rounds: most rounds, those of the warm-up included.
-        key: of the perturbations and masks.
-        every: rounds between two rows of the schedule; the last round has one.
-        patience: rows without a new lowest value after which to stop, those of the warm-up not counted; None for
-            never.
-        on_row: called with each row.
-
-    Raises:
-        NotFinite: at the start. Later, it is the end of the schedule, told in `why`.
-        InvalidObservation: as for `step`.
-    """
-    check_count(rounds, "the number of rounds")
-    check_count(every, "the number of rounds between rows")
-    if patience is not None:
-        check_count(patience, "the patience")
-    state = start(problem, method)
-    rows = [evaluate(problem, method, state)]
-    _tell(on_row, rows[-1])
-    best, waited = math.inf, 0
-    for number in range(1, rounds + 1):
-        try:
-            after = step(problem, method, state, key)
-            row = evaluate(problem, method, after) if number % every == 0 or number == rounds else None
-        except NotFinite as error:
-            return Tuned(state, Schedule(tuple(rows)), str(error), diverged=True)
-        state = after
-        if row is None:
-            continue
-        rows.append(row)
-        _tell(on_row, row)
-        if state.validation_steps == 0:
-            continue
-        waited = 0 if row.value < best else waited + 1
-        best = min(best, row.value)
-        if waited == patience:
-            return Tuned(state, Schedule(tuple(rows)), f"no lower validation loss in {patience} rows")
-    return Tuned(state, Schedule(tuple(rows)), f"all {rounds} rounds were made")
-
-
-def follow(
-    problem: SelfTuningProblem,
-    schedule: Schedule,
-    steps: int,
-    key: Key,
-    weights: Rule | None = None,
-    every: int | None = None,
-) -> Tuned:
-    """A plain training along a schedule: no response, no perturbation, no use of the validation data but for values.
-
-    With `Schedule.constant` it is a training with fixed hyperparameters. Arguments as for `tune`; `weights` is the
-    update rule, momentum SGD at rate 0.01 by default, and `every` counts training steps, all of them by default.
-    """
-    check_count(steps, "the number of training steps")
-    rule, every = weights or Momentum(0.01), check_count(steps if every is None else every, "the steps between rows")
+    batch = problem.train_batch(state.training_steps)
+    hyper = {name: state.raw.new_tensor(params[name]).expand(len(batch[0])) for name in problem.coding.names}
     names, _ = problem.trained()
-    state = start(problem, SelfTuning(0))
-    rows = [replace(_row(problem, state, None), params=schedule.at(0), scales={})]
-    for number in range(1, steps + 1):
-        batch = problem.train_batch(number - 1)
-        params = schedule.at(number - 1)
-        hyper = {n: state.raw.new_tensor(params[n]).expand(len(batch[0])) for n in problem.coding.names}
-        try:
-            state = _descend(problem, state, names, "weights", rule, batch, hyper, None, None, _rng(key, "mask", state))
-            state = replace(state, training_steps=number)
-            if number % every == 0 or number == steps:
-                _check_tensors(state)
-                rows.append(replace(_row(problem, state, None), params=params, scales={}))
-        except NotFinite as error:
-            return Tuned(state, Schedule(tuple(rows)), str(error), diverged=True)
-    return Tuned(state, Schedule(tuple(rows)), f"all {steps} steps were made")
+    state = _descend(problem, state, names, "weights", rule, batch, hyper, None, None, _rng(key, "mask", state))
+    return replace(state, training_steps=state.training_steps + 1)
 
 
 def entropy(scale: Tensor) -> Tensor:
@@ -401,7 +254,7 @@ def _training_loss(
     leaves = {name: state.parameters[name].detach().requires_grad_() for name in names}
     network = Network(problem.module, {**state.parameters, **leaves}, at, toward)
     loss = problem.loss("training", problem.training(network, batch, hyper, rng))
-    _check_loss(loss, "training", state.training_steps, problem, state)
+    check_loss(loss, "training", state.training_steps, problem, state)
     return loss, leaves
 
 
@@ -428,7 +281,7 @@ def _tune(problem: SelfTuningProblem, method: SelfTuning, state: State, key: Key
     if method.centred:
         z = z - problem.coding.features(state.raw)
     loss = problem.loss("validation", problem.validation(Network(problem.module, state.parameters, z), batch))
-    _check_loss(loss, "validation", state.validation_steps, problem, state)
+    check_loss(loss, "validation", state.validation_steps, problem, state)
     if not loss.requires_grad:
         raise _cut_off("validation", "the hyperparameters", "hand `z` to the self-tuning layers in forward")
     if scale is not None:
@@ -459,71 +312,7 @@ def _cut_off(role: str, what: str, do: str) -> InvalidObservation:
     return InvalidObservation(message(f"the {role} loss does not depend on {what}", do=f"{do}, without detach or item"))
 
 
-def _row(problem: SelfTuningProblem, state: State, z: Tensor | None) -> Row:
-    """The row of a state whose response reads z, shape (k,); None for zero."""
-
-    def value(data: Batch, role: str) -> float:
-        at = None if z is None else z.expand(len(data[0]), -1)
-        with torch.no_grad():
-            loss = problem.loss(role, problem.validation(Network(problem.module, state.parameters, at), data))
-        _check_loss(loss, role, state.training_steps, problem, state)
-        return float(loss)
-
-    return Row(
-        state.training_steps,
-        problem.coding.plain(state.raw),
-        value(problem.evaluation, "validation"),
-        None if problem.held_out is None else value(problem.held_out, "held-out"),
-        dict(zip(problem.coding.names, state.scale.tolist(), strict=True)),
-    )
-
-
-def _tell(on_row: OnRow | None, row: Row) -> None:
-    """Call back where there is somebody to call."""
-    if on_row is not None:
-        on_row(row)
-
-
 def _rng(key: Key, purpose: str, state: State) -> torch.Generator:
     """Random numbers of one purpose in one step."""
     seed = key.child(f"self-tuning/{purpose}/{state.training_steps}/{state.validation_steps}").integer()
     return torch.Generator(device=state.raw.device).manual_seed(seed & (2**63 - 1))
-
-
-def _named(state: State) -> list[tuple[str, Tensor]]:
-    """All tensors that move, with the names of a diagnosis."""
-    return [
-        *((f"parameter {name!r}", tensor) for name, tensor in state.parameters.items()),
-        (f"the unconstrained {HYPERPARAMETERS}", state.raw),
-        (f"the unconstrained {SCALES}", state.raw_scale),
-    ]
-
-
-def _check_tensors(state: State) -> None:
-    """Refuse a state with nan or infinities."""
-    for name, tensor in _named(state):
-        if not bool(torch.isfinite(tensor).all()):
-            raise NotFinite(message(f"{name} holds nan or inf after training step {state.training_steps}", do=_REMEDY))
-
-
-def _check_loss(loss: Tensor, role: str, number: int, problem: SelfTuningProblem, state: State) -> None:
-    """Refuse a loss that is not finite, and name the tensor to look at."""
-    if bool(torch.isfinite(loss)):
-        return
-    named = _named(state)
-    broken = [name for name, tensor in named if not bool(torch.isfinite(tensor).all())]
-    if broken:
-        where = f"{broken[0]} holds nan or inf"
-    else:
-        name, size = max(((name, float(tensor.abs().max())) for name, tensor in named), key=lambda pair: pair[1])
-        params = problem.coding.plain(state.raw)
-        where = f"all tensors are finite, the largest entry is {size:.3g}, in {name}, at {params}"
-    raise NotFinite(
-        message(f"the {role} loss is not finite at step {number}: {where}", got=float(loss.detach()), do=_REMEDY)
-    )
-
-
-_REMEDY = (
-    "lower the learning rates, start with a smaller scale, use the centred form, or keep the losses away from log, "
-    "sqrt and / of zero"
-)
