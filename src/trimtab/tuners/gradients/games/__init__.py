@@ -7,12 +7,14 @@
     ForwardBackward                 cocoercive               well-conditioned problems; diverges on bilinear games
 
 All of them report the exact natural residual of the last point and stop on it (`solve`), count evaluations of
-components, and tell what they saw of F that breaks their assumptions. No bound holds for games that are not
+components, and tell what they saw of F that breaks their assumptions. `GameTask` makes each solve a trial of a study,
+which goes on from a checkpoint where its worker was killed. No bound holds for games that are not
 convex-concave, such as those between neural networks.
 """
 
 from trimtab.tuners.gradients.games.extragradient import EXTRAGRADIENT_REFS, Extragradient, PlainState
 from trimtab.tuners.gradients.games.forward_backward import FORWARD_BACKWARD_REFS, ForwardBackward
+from trimtab.tuners.gradients.games.game_task import GameTask
 from trimtab.tuners.gradients.games.halpern import HALPERN_REFS, HalpernState, VarianceReducedHalpern, page_update
 from trimtab.tuners.gradients.games.operators import (
     AffineConstants,
@@ -54,6 +56,7 @@ __all__ = [
     "ForwardBackward",
     "GameMethod",
     "GameState",
+    "GameTask",
     "HalpernState",
     "Inclusion",
     "PlainState",

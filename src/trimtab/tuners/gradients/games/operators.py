@@ -116,7 +116,7 @@ class FiniteSum:
         if not np.isfinite(array).all():
             raise InvalidObservation(
                 message(
-                    "the operator gave nan or inf",
+                    f"the operator gave nan or inf in coordinate {int(np.flatnonzero(~np.isfinite(array))[0])}",
                     got=array.tolist(),
                     do="take a larger Lipschitz constant, or keep the points in a set with box, ball or simplices",
                 )
