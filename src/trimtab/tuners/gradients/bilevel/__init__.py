@@ -16,6 +16,7 @@ need("torch", "torch", "tuning by gradients")
 
 # ruff: noqa: E402 - the imports below would fail without torch, and say less about it.
 from trimtab.tuners.gradients.bilevel.bo_rep import BO_REP_REFS, BoRep
+from trimtab.tuners.gradients.bilevel.constants import Constants
 from trimtab.tuners.gradients.bilevel.cost import Cost, SavedBytes, hypergradient_cost
 from trimtab.tuners.gradients.bilevel.derivatives import Linearisation, check_problem
 from trimtab.tuners.gradients.bilevel.descent import Descent, State, descend, go_on
@@ -24,6 +25,7 @@ from trimtab.tuners.gradients.bilevel.flat import Layout, Tensors
 from trimtab.tuners.gradients.bilevel.forward import forward_hypergradient
 from trimtab.tuners.gradients.bilevel.hypergradient import Hypergradient
 from trimtab.tuners.gradients.bilevel.implicit import IMPLICIT_REFS, implicit_hypergradient
+from trimtab.tuners.gradients.bilevel.inner_solver import InnerSolution, solve_inner
 from trimtab.tuners.gradients.bilevel.linear_systems import (
     LINEAR_SYSTEM_REFS,
     ConjugateGradients,
@@ -32,12 +34,19 @@ from trimtab.tuners.gradients.bilevel.linear_systems import (
     LinearSolver,
     NeumannSeries,
 )
-from trimtab.tuners.gradients.bilevel.maid import MAID, MAID_REFS, Constants, InnerSolution, solve_inner
+from trimtab.tuners.gradients.bilevel.maid import MAID, MAID_REFS
 from trimtab.tuners.gradients.bilevel.momentum import MOMENTUM_REFS, MomentumDescent
-from trimtab.tuners.gradients.bilevel.objective import NO_GRADIENT, GradientObjective, Train
+from trimtab.tuners.gradients.bilevel.objective import (
+    DIVERGED,
+    NO_GRADIENT,
+    ZERO_GRADIENT,
+    GradientObjective,
+    Train,
+)
 from trimtab.tuners.gradients.bilevel.problem import (
     BILEVEL_REFS,
     BilevelProblem,
+    IllPosed,
     Loss,
     Minibatches,
     ModuleLoss,
@@ -48,6 +57,7 @@ from trimtab.tuners.gradients.bilevel.unrolled import UNROLLED_REFS, GradientDes
 __all__ = [
     "BILEVEL_REFS",
     "BO_REP_REFS",
+    "DIVERGED",
     "IMPLICIT_REFS",
     "LINEAR_SYSTEM_REFS",
     "MAID",
@@ -55,6 +65,7 @@ __all__ = [
     "MOMENTUM_REFS",
     "NO_GRADIENT",
     "UNROLLED_REFS",
+    "ZERO_GRADIENT",
     "BilevelProblem",
     "BoRep",
     "ConjugateGradients",
@@ -66,6 +77,7 @@ __all__ = [
     "GradientDescent",
     "GradientObjective",
     "Hypergradient",
+    "IllPosed",
     "InnerSolution",
     "Layout",
     "LinearSolution",

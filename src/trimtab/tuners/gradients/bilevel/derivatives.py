@@ -16,13 +16,27 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from trimtab.base.errors import InvalidArgument, InvalidObservation, message
+from trimtab.base.errors import InvalidArgument, message
 from trimtab.tuners.gradients.bilevel.flat import Layout, Tensors
-from trimtab.tuners.gradients.bilevel.problem import BilevelProblem, Role
+from trimtab.tuners.gradients.bilevel.linear_systems import probe
+from trimtab.tuners.gradients.bilevel.problem import BilevelProblem, IllPosed, Role
 
-__all__ = ["DETACHED", "Linearisation", "check_problem", "derivative", "finite", "leaves", "no_such_hyperparameter"]
+__all__ = [
+    "DETACHED",
+    "Linearisation",
+    "check_problem",
+    "derivative",
+    "finite",
+    "flattest",
+    "leaves",
+    "mostly",
+    "no_such_hyperparameter",
+]
 
 DETACHED = "look for .detach(), .item(), .data, torch.no_grad(), a conversion to NumPy, or an integer or boolean op"
+
+FLATTEST_STEPS = 50
+"""Products spent on naming a flat parameter, where the curvature turned out not to be positive."""
 
 
 def leaves(tensors: Tensors) -> dict[str, Tensor]:
@@ -38,11 +52,17 @@ def derivative(
     *,
     create_graph: bool = False,
     retain_graph: bool | None = None,
+    names: Sequence[str] = (),
 ) -> tuple[Tensor | None, ...]:
     """`torch.autograd.grad`, None for what is not used.
 
+    Arguments:
+        output, inputs, along, create_graph, retain_graph: as torch has them.
+        what: what is differentiated, for errors.
+        names: of the inputs, for errors; the graph has to be retained then.
+
     Raises:
-        InvalidArgument: an operation inside has no such derivative; `what` says derivative of what.
+        InvalidArgument: an operation inside has no such derivative; the text names the inputs that lead through it.
     """
     try:
         return torch.autograd.grad(
@@ -51,30 +71,64 @@ def derivative(
     except torch.OutOfMemoryError:
         raise
     except RuntimeError as error:
+        # Without names there are none to tell.
+        cut = [name for name, each in zip(names, inputs, strict=False) if not _differentiable(output, each, along)]
         raise InvalidArgument(
             message(
-                f"{what} cannot be differentiated ({error})",
+                f"{what} cannot be differentiated ({error}){f' with respect to {cut}' if cut else ''}",
                 allowed="operations with derivatives of first and, in the inner loss, of second order",
                 do="replace the operation that the text in brackets names",
             )
         ) from error
 
 
+def _differentiable(output: Tensor | Sequence[Tensor], each: Tensor, along: Tensor | Sequence[Tensor] | None) -> bool:
+    """Whether the derivative by one input alone can be taken."""
+    try:
+        torch.autograd.grad(output, [each], along, retain_graph=True, allow_unused=True)
+    except RuntimeError:
+        return False
+    return True
+
+
 def finite(vector: Tensor, layout: Layout, what: str) -> Tensor:
     """The same vector, where all of it is finite.
 
     Raises:
-        InvalidObservation: it is not; the text names the tensor.
+        IllPosed: it is not; the text names the tensor.
     """
     if not bool(torch.isfinite(vector).all()):
         bad = next(name for name, part in layout.named(vector).items() if not bool(torch.isfinite(part).all()))
-        raise InvalidObservation(
+        raise IllPosed(
             message(
                 f"{what} with respect to {bad!r} holds nan or inf",
                 do="look for log, sqrt or a norm at zero, exp of large numbers, or steps that are too long",
             )
         )
     return vector
+
+
+def mostly(layout: Layout, vector: Tensor) -> str:
+    """The parameter that holds most of a flat vector, shape (n,), in words."""
+    sizes = {name: float(torch.linalg.vector_norm(part)) for name, part in layout.named(vector).items()}
+    return f"parameter {max(sizes, key=lambda name: sizes[name])!r}"
+
+
+def flattest(here: Linearisation, layout: Layout, largest: float) -> str:
+    """The parameter along which the inner loss is flat or bent down, in words; costs `FLATTEST_STEPS` products.
+
+    Steps v <- v - H v / L shrink what lies along curvature, and leave or enlarge the rest.
+
+    Arguments:
+        here: the point.
+        layout: of the parameters.
+        largest: L, the largest curvature seen.
+    """
+    vector = probe(here.inner_gradient)
+    for _ in range(FLATTEST_STEPS if largest > 0.0 else 0):
+        vector = vector - here.hessian(vector) / largest
+        vector = vector / vector.abs().max()
+    return mostly(layout, vector)
 
 
 class Linearisation:
@@ -102,7 +156,7 @@ class Linearisation:
         self._parameters, self._hyperparameters = leaves(parameters), leaves(hyperparameters)
         self.gradients, self.products = 2, 0
         self._loss = self._differentiable("inner")
-        inner = derivative(self._loss, self._w, "the inner loss", create_graph=True)
+        inner = derivative(self._loss, self._w, "the inner loss", create_graph=True, names=self._layout.names)
         for name, part in zip(self._layout.names, inner, strict=True):
             if part is None:
                 raise InvalidArgument(
@@ -114,7 +168,8 @@ class Linearisation:
         self._graph = self._layout.joined([part for part in inner if part is not None])
         self.inner_gradient = finite(self._graph.detach(), self._layout, "the gradient of the inner loss")
         outer = self._differentiable("outer")
-        parts = derivative(outer, [*self._w, *self._h], "the outer loss")
+        names = [*self._layout.names, *self._hyper_layout.names]
+        parts = derivative(outer, [*self._w, *self._h], "the outer loss", retain_graph=True, names=names)
         count = len(self._w)
         self.value = float(outer.detach())
         self.outer_gradient = finite(

@@ -33,8 +33,8 @@ from torch import Tensor
 
 from trimtab.base.errors import InvalidArgument, check_count, message
 from trimtab.base.refs import Reference
-from trimtab.tuners.gradients.bilevel.derivatives import Linearisation, finite
-from trimtab.tuners.gradients.bilevel.flat import Tensors
+from trimtab.tuners.gradients.bilevel.derivatives import Linearisation, finite, flattest, mostly
+from trimtab.tuners.gradients.bilevel.flat import Layout, Tensors
 from trimtab.tuners.gradients.bilevel.hypergradient import Hypergradient, notes_on_zeros
 from trimtab.tuners.gradients.bilevel.linear_systems import (
     ConjugateGradients,
@@ -42,7 +42,7 @@ from trimtab.tuners.gradients.bilevel.linear_systems import (
     LinearSolver,
     probe,
 )
-from trimtab.tuners.gradients.bilevel.problem import PEDREGOSA, BilevelProblem
+from trimtab.tuners.gradients.bilevel.problem import PEDREGOSA, BilevelProblem, IllPosed
 
 __all__ = ["IMPLICIT_REFS", "implicit_hypergradient"]
 
@@ -60,6 +60,9 @@ HALVINGS = 6
 
 POWER_STEPS = 4
 """Power steps for |g_hw|, two products each."""
+
+FLAT = 0.5
+"""An inner loss counts as flat where its least curvature is below machine epsilon to this power times the largest."""
 
 IMPLICIT_REFS = (
     PEDREGOSA,
@@ -84,6 +87,7 @@ def implicit_hypergradient(
     step: int = 0,
     estimate: int = 50,
     strong_convexity: float | None = None,
+    most_error: float | None = None,
 ) -> Hypergradient:
     """The implicit hypergradient at (w, h), where w is near w*(h).
 
@@ -96,13 +100,23 @@ def implicit_hypergradient(
         step: whose batches are used.
         estimate: most iterations of each of the linear systems of the error estimate; 0 for no estimate.
         strong_convexity: a lower bound of the eigenvalues of g_ww, such as the weight of an l2 term, where known.
+        most_error: the error that is put up with, as a share of the norm of the hypergradient; None for any, which
+            the result tells. Needs an estimate.
 
     Raises:
         InvalidArgument, InvalidObservation: tensors or losses that cannot be used; the text names them.
+        IllPosed: nan or inf came up, or the error is above `most_error`: the text names the parameter in which the
+            inner problem is least solved or flat, and its `value` is the outer loss.
     """
     check_count(estimate, "the iterations for the error estimate", least=0, do="give 0 for no estimate")
     if strong_convexity is not None and not 0.0 < strong_convexity < math.inf:
         raise InvalidArgument(message("strong_convexity is out of range", got=strong_convexity, allowed="> 0"))
+    if most_error is not None and not (most_error > 0.0 and estimate):
+        raise InvalidArgument(
+            message(
+                "most_error is out of range", got=most_error, allowed="> 0, with an estimate of 1 or more iterations"
+            )
+        )
     here = Linearisation(
         problem,
         problem.checked_parameters(parameters),
@@ -117,11 +131,21 @@ def implicit_hypergradient(
     notes = [found.diagnosis, *notes_on_zeros(gradient, hyper_layout)]
     error, gradients, products = math.nan, here.gradients, here.products
     if estimate:
-        told = _estimate(here, found, gradient, estimate, strong_convexity)
+        told = _estimate(here, found, gradient, layout, estimate, strong_convexity)
         error, gradients, products = told.error, told.gradients, told.products
         notes.append(told.note)
         if problem.stochastic:
             notes.append("the error is for the batches used; their sampling noise is not in it")
+        if most_error is not None and not error <= most_error * _norm(gradient):
+            raise IllPosed(
+                message(
+                    f"the hypergradient in {list(hyper_layout.names)} has an error of about {error:.3g} at a norm of "
+                    f"{_norm(gradient):.3g} ({told.note})",
+                    allowed=f"an error of at most {most_error:g} of the norm",
+                    do=told.advice,
+                ),
+                here.value,
+            )
     return Hypergradient(
         gradient=hyper_layout.named(gradient),
         error=error,
@@ -139,12 +163,13 @@ def implicit_hypergradient(
 
 @dataclass(frozen=True, slots=True)
 class _Estimate:
-    """The error, what it took (the hypergradient's own included), and a remark."""
+    """The error, what it took (the hypergradient's own included), a remark, and what would make it smaller."""
 
     error: float
     gradients: int
     products: int
     note: str
+    advice: str
 
 
 @dataclass(slots=True)
@@ -174,7 +199,7 @@ class _Spectrum:
 
 
 def _estimate(
-    here: Linearisation, found: LinearSolution, gradient: Tensor, limit: int, given: float | None
+    here: Linearisation, found: LinearSolution, gradient: Tensor, layout: Layout, limit: int, given: float | None
 ) -> _Estimate:
     """The error of `gradient`, as the module tells."""
     spectrum = _Spectrum(math.inf, 0.0, given)
@@ -182,10 +207,12 @@ def _estimate(
     tight = ConjugateGradients(torch.finfo(gradient.dtype).eps, limit)
     spectrum.seen(tight.solve(here.hessian, probe(here.inner_gradient)))
     if not 0.0 < spectrum.low < math.inf:
+        along = flattest(here, layout, spectrum.high)
         note = (
-            f"no error estimate: the smallest curvature of the inner loss seen here is {spectrum.low:.3g}, not positive"
+            f"no error estimate: the smallest curvature of the inner loss seen here is {spectrum.low:.3g}, not "
+            f"positive, mostly along {along}"
         )
-        return _Estimate(math.inf, here.gradients, here.products, note)
+        return _Estimate(math.inf, here.gradients, here.products, note, _bend(along))
 
     left = spectrum.seen(spectrum.solver(limit).solve(here.hessian, found.remainder))
     better = gradient - here.mixed(left.x)
@@ -203,8 +230,12 @@ def _estimate(
         inner = _norm(reference - better)
         rests.append(cross * change.residual / spectrum.mu)
     if spectrum.low <= 0.0:
-        note = f"no error estimate: on the way to the minimum the inner loss has curvature {spectrum.low:.3g}"
-        return _Estimate(math.inf, there.gradients, there.products, note)
+        along = flattest(there, layout, spectrum.high)
+        note = (
+            f"no error estimate: on the way to the minimum the inner loss has curvature {spectrum.low:.3g}, mostly "
+            f"along {along}"
+        )
+        return _Estimate(math.inf, there.gradients, there.products, note, _bend(along))
     distance = _norm(there.inner_gradient) / spectrum.mu
     if shift > 0.0:
         rests.append(inner / shift * distance)
@@ -213,14 +244,27 @@ def _estimate(
     error = SAFETY * (linear + inner + sum(rests)) + rounding
     note = (
         f"error {error:.3g}: {linear:.3g} by the linear system, {inner:.3g} by the inner problem "
-        f"(gradient {_norm(here.inner_gradient):.3g}, about {shift:.3g} from its minimum), {sum(rests):.3g} by what "
-        f"this estimate leaves open; eigenvalues of the inner Hessian {spectrum.mu:.3g} to {spectrum.high:.3g}"
+        f"(gradient {_norm(here.inner_gradient):.3g}, about {shift:.3g} from its minimum"
+        f"{f', most of it in {mostly(layout, moved)}' if shift > 0.0 else ''}), {sum(rests):.3g} by what this estimate "
+        f"leaves open; eigenvalues of the inner Hessian {spectrum.mu:.3g} to {spectrum.high:.3g}"
     )
+    advice = "train the inner problem on"
+    if spectrum.mu < torch.finfo(gradient.dtype).eps ** FLAT * spectrum.high:
+        along = flattest(there, layout, spectrum.high)
+        note += f"; the inner loss is all but flat along {along}"
+        advice = _bend(along)
+    elif linear > inner:
+        advice = "give the linear solver more iterations or a smaller tolerance"
     if distance > shift > 0.0:
         note += "; the inner problem is too far from solved for more than an order of magnitude: train on"
     if not math.isfinite(error):
         error = math.inf
-    return _Estimate(error, there.gradients, there.products, note)
+    return _Estimate(error, there.gradients, there.products, note, advice)
+
+
+def _bend(along: str) -> str:
+    """What to do where the inner loss is flat or bent down along a parameter."""
+    return f"add an l2 term of {along} to the inner loss, or start where it is convex"
 
 
 def _approached(here: Linearisation, spectrum: _Spectrum, limit: int) -> tuple[Linearisation, Tensor]:

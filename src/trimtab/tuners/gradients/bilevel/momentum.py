@@ -38,11 +38,11 @@ from torch import Tensor
 
 from trimtab.base.errors import InvalidArgument, InvalidObservation, check_count, message
 from trimtab.base.refs import Reference
-from trimtab.tuners.gradients.bilevel.derivatives import Linearisation, finite
+from trimtab.tuners.gradients.bilevel.derivatives import Linearisation, finite, flattest
 from trimtab.tuners.gradients.bilevel.descent import State
 from trimtab.tuners.gradients.bilevel.flat import Tensors
 from trimtab.tuners.gradients.bilevel.linear_systems import LinearSolver
-from trimtab.tuners.gradients.bilevel.problem import BilevelProblem
+from trimtab.tuners.gradients.bilevel.problem import BilevelProblem, IllPosed
 from trimtab.tuners.gradients.bilevel.unrolled import inner_slope
 
 __all__ = [
@@ -278,12 +278,24 @@ def hypergradient_step(
 
     Raises:
         InvalidArgument, InvalidObservation: as for `Linearisation`, or the result is not finite.
+        IllPosed: a solver met curvature that is not positive, where there are no batches whose noise may be the cause.
     """
     here = Linearisation(problem, parameters, hyperparameters, drawn)
     if isinstance(rule, float | int):
         adjoint = adjoint - rule * (here.hessian(adjoint) - here.outer_gradient)
     else:
-        adjoint = rule.solve(here.hessian, here.outer_gradient, adjoint).x
+        solved = rule.solve(here.hessian, here.outer_gradient, adjoint)
+        if solved.indefinite and not problem.stochastic:
+            along = flattest(here, problem.layout, solved.curvature[1])
+            raise IllPosed(
+                message(
+                    "the inner loss has no strict minimum here: a curvature of "
+                    f"{solved.curvature[0]:.3g} was met, mostly along {along}",
+                    allowed="curvatures > 0",
+                    do=f"add an l2 term of {along} to the inner loss",
+                )
+            )
+        adjoint = solved.x
     finite(adjoint, problem.layout, "the adjoint diverged: what follows the gradient of the outer loss")
     if problem.stochastic:
         here = Linearisation(problem, parameters, hyperparameters, drawn + 1)
@@ -306,7 +318,7 @@ def told_of(where: str) -> Iterator[None]:
     try:
         yield
     except InvalidObservation as error:
-        raise InvalidObservation(f"{where} of the descent, {error}") from error
+        raise type(error)(f"{where} of the descent, {error}") from error
 
 
 def _check_positive(value: float, what: str) -> float:

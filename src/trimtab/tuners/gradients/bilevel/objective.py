@@ -7,6 +7,7 @@ training is unrolled inside it, or because its backward pass was written by the 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
@@ -14,18 +15,27 @@ from typing import Any, Protocol, TypeAlias
 import torch
 from torch import Tensor
 
-from trimtab.base.errors import InvalidArgument, InvalidObservation, message
+from trimtab.base.errors import InvalidArgument, InvalidObservation, message, shorten
 from trimtab.base.records import Json, Observation, Params, ParamValue
 from trimtab.space import Float, Space
 from trimtab.tuners.gradients.bilevel.derivatives import DETACHED, derivative
+from trimtab.tuners.gradients.bilevel.flat import Layout
+from trimtab.tuners.gradients.bilevel.hypergradient import notes_on_zeros
+from trimtab.tuners.gradients.bilevel.problem import IllPosed
 
-__all__ = ["NO_GRADIENT", "GradientObjective", "Train"]
+__all__ = ["DIVERGED", "NO_GRADIENT", "ZERO_GRADIENT", "GradientObjective", "Train"]
 
 Train: TypeAlias = Callable[[dict[str, Any]], Tensor]
 """{name: tensor of shape () for continuous parameters, plain value for the others} -> scalar validation loss."""
 
 NO_GRADIENT = "no_gradient"
 """The user attribute of a trial that says which continuous parameters have no entry in its gradient, and why."""
+
+ZERO_GRADIENT = "zero_gradient"
+"""The user attribute that says which entries of the gradient are zero to the last digit, and what that may mean."""
+
+DIVERGED = "diverged"
+"""The user attribute of a trial without a finite loss that says where nan or inf came up."""
 
 
 class HasParams(Protocol):
@@ -46,8 +56,9 @@ class GradientObjective:
     The gradient is d loss / d parameter in the parameter's own units, also where it is searched on a logarithmic
     scale, for each active `Float` without a step. One that the loss does not depend on has no entry, rather than a
     zero which might be an oversight, and neither has one whose derivative is not finite; the trial's user attribute
-    `NO_GRADIENT` tells which and why. A loss that is not finite is an observation without a gradient, which the
-    study counts as diverged.
+    `NO_GRADIENT` tells which and why; an entry that is exactly zero is told in `ZERO_GRADIENT`. A loss that is not
+    finite is an observation without a gradient, which the study counts as diverged; `DIVERGED` tells where. A training
+    that raises `IllPosed` is an observation of the value that it carries, likewise.
 
     Arguments:
         space: of the study.
@@ -88,11 +99,20 @@ class GradientObjective:
             for name, value in params.items()
             if value is not None and self._continuous(name)
         }
-        loss = self._checked(self.train({**params, **tensors}), tensors)
+        try:
+            loss = self._checked(self.train({**params, **tensors}), tensors)
+        except IllPosed as error:
+            return self._without_gradient(trial, tensors, error.value, str(error))
         value = float(loss.detach())
-        if not tensors or not bool(torch.isfinite(loss.detach())):
+        if not tensors:
             return Observation(value)
-        found = derivative(loss, list(tensors.values()), "the validation loss")
+        if not math.isfinite(value):
+            told = message(
+                f"the validation loss is {value} with {shorten(params, 200)}",
+                do="look for log, sqrt and / at zero and exp of large numbers in train, or narrow the space",
+            )
+            return self._without_gradient(trial, tensors, value, told)
+        found = derivative(loss, list(tensors.values()), f"the validation loss in {list(tensors)}")
         gradient = {name: float(part) for name, part in zip(tensors, found, strict=True) if part is not None}
         missing: dict[str, ParamValue] = {
             name: f"the loss does not depend on it; if it should, {DETACHED}"
@@ -100,6 +120,15 @@ class GradientObjective:
             if name not in gradient
         }
         return self._told(trial, value, gradient, missing)
+
+    @staticmethod
+    def _without_gradient(trial: HasParams, tensors: Mapping[str, Tensor], value: float, why: str) -> Observation:
+        """The observation of a value alone, and a note that says why."""
+        if math.isfinite(value):
+            trial.set_user_attr(NO_GRADIENT, dict.fromkeys(tensors, why))
+        else:
+            trial.set_user_attr(DIVERGED, why)
+        return Observation(value)
 
     @staticmethod
     def _told(
@@ -111,6 +140,10 @@ class GradientObjective:
         if missing:
             trial.set_user_attr(NO_GRADIENT, missing)
         kept = {name: slope for name, slope in gradient.items() if name not in bad}
+        slopes = {name: torch.tensor(slope, dtype=torch.float64) for name, slope in kept.items() if slope == 0.0}
+        if slopes:
+            layout = Layout.of(slopes)
+            trial.set_user_attr(ZERO_GRADIENT, notes_on_zeros(layout.flat(slopes), layout)[0])
         return Observation(value, gradient=kept or None)
 
     def _continuous(self, name: str) -> bool:

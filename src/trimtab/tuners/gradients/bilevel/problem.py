@@ -14,6 +14,7 @@ Franceschi, Donini, Frasconi and Pontil 2017 (arXiv 1703.01785) and of Pedregosa
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -23,7 +24,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from trimtab.base.errors import InvalidArgument, InvalidObservation, check_count, message
+from trimtab.base.errors import InvalidArgument, InvalidObservation, TrimtabError, check_count, message, shorten
 from trimtab.base.refs import Reference
 from trimtab.base.seeds import Key
 from trimtab.tuners.gradients.bilevel.flat import Layout, Tensors
@@ -33,6 +34,7 @@ __all__ = [
     "FRANCESCHI",
     "PEDREGOSA",
     "BilevelProblem",
+    "IllPosed",
     "Loss",
     "Minibatches",
     "ModuleLoss",
@@ -68,6 +70,21 @@ PEDREGOSA = Reference(
 )
 
 BILEVEL_REFS = (FRANCESCHI, PEDREGOSA)
+
+
+class IllPosed(InvalidObservation):
+    """The numbers at some hyperparameters give no derivative to trust: nan or inf, no minimum, no end of training.
+
+    It tells something of a configuration and not of the code, so a study need not end with it.
+
+    Arguments:
+        text: what, got, allowed, next step.
+        value: the outer loss, where it is known; else nan.
+    """
+
+    def __init__(self, text: str, value: float = math.nan) -> None:
+        super().__init__(text)
+        self.value = value
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -182,10 +199,24 @@ class BilevelProblem:
         """The inner or the outer loss, checked; shape ().
 
         Raises:
-            InvalidObservation: not a tensor, not a scalar, not floating point, or not finite.
+            InvalidArgument: it cannot be computed, for instance since shapes do not fit.
+            InvalidObservation: not a tensor, not a scalar, or not floating point.
+            IllPosed: not finite.
         """
-        function = self.inner if role == "inner" else self.outer
-        value = function(parameters, hyperparameters, self.batch(role, step))
+        function, batch = self.inner if role == "inner" else self.outer, self.batch(role, step)
+        try:
+            value = function(parameters, hyperparameters, batch)
+        except (RuntimeError, ValueError, IndexError, KeyError) as error:
+            # An operation that is not implemented is told by who asked for its derivative.
+            if isinstance(error, TrimtabError | torch.OutOfMemoryError | NotImplementedError):
+                raise
+            raise InvalidArgument(
+                message(
+                    f"the {role} loss cannot be computed ({type(error).__name__}: {error}) with parameters "
+                    f"{_shapes(parameters)} and hyperparameters {_shapes(hyperparameters)}",
+                    do="compare these names and shapes with what the loss does with them",
+                )
+            ) from error
         if not isinstance(value, Tensor):
             raise InvalidObservation(
                 message(
@@ -205,7 +236,7 @@ class BilevelProblem:
                 )
             )
         if not bool(torch.isfinite(value)):
-            raise InvalidObservation(
+            raise IllPosed(
                 message(
                     f"the {role} loss is not finite at step {step}",
                     got=float(value.detach()),
@@ -323,6 +354,11 @@ def _matched(given: Tensors | None, known: Tensors, kind: str) -> dict[str, Tens
                 )
             )
     return {name: given[name].detach() for name in known}
+
+
+def _shapes(tensors: Tensors) -> str:
+    """Names and shapes, cut where there are many."""
+    return shorten({name: tuple(tensor.shape) for name, tensor in tensors.items()}, 200)
 
 
 def _look_at(parameters: Tensors, hyperparameters: Tensors) -> str:
