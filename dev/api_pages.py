@@ -15,7 +15,7 @@ import griffe
 
 LONGEST_SIGNATURE = 100
 
-BESIDE = tuple(f"tuners.gradients.{name}" for name in ("bilevel", "games", "penalties", "self_tuning"))
+BESIDE = tuple(f"tuners.gradients.{name}" for name in ("bilevel", "games", "penalties", "rewards", "self_tuning"))
 """Rooms within rooms that have a page of their own, since the outer room does not pass their names on."""
 
 

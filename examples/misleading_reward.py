@@ -181,6 +181,7 @@ def draw(reached: dict[str, dict[str, float]], blends: list[dict[str, float]], c
 
 
 if __name__ == "__main__":
+    torch.set_num_threads(1)  # of matrices as small as these, threads make more work than they save
     print("a chain of six states, exactly: the primary return of the policy that each way trains")
     exact = on_the_chain()
     print(f"a grid world, {60 + 6 * ROUNDS} episodes each; the best policy {0.95**5:.3f}")

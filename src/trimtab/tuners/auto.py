@@ -12,7 +12,7 @@ answer is a random draw with the reason; only a space with nothing left ends a s
 | hardly more configurations than a model would need to begin | sobol, until all are tried |
 | many trials, and none of them told a finite value | sobol, random for define-by-run |
 | many trials, each over sooner than a model would answer | cma-es for numbers, else tpe |
-| some such trials, which tell gradients | quasi-newton |
+| some hundred such trials, which tell gradients | quasi-newton |
 | anything else | gp, which hands over to trust-region for local steps, to quasi-newton where trials tell gradients |
 """
 
@@ -42,10 +42,10 @@ MOST_COLUMNS = 1000
 FEW = 8
 """A space of so few configurations is tried completely."""
 
-MANY, SOME, QUICK, TIMED = 300, 10, 0.02, 20
-"""From so many trials on, of such as tell gradients from some, trials that take less than so many seconds (the median
-of the last few) are not worth the time that a Gaussian process needs to place one. Descents along gradients need more
-trials than it, but not many more; methods without gradients do."""
+MANY, SOME, QUICK, TIMED = 300, 100, 0.02, 20
+"""From so many trials on, or from so many that tell gradients, trials that take less than so many seconds (the median
+of the last few) are not worth the time that a Gaussian process needs to place one. Along gradients descents alone are
+nearly as good."""
 
 HOPELESS = 40
 """After so many trials without a finite value the space is covered until one is found."""
@@ -92,10 +92,10 @@ class Auto:
         finite = int(np.isfinite(history.values[:, 0]).sum())
         if len(history) >= HOPELESS and not finite:
             return even, f"none of {len(history)} trials has told a finite value"
-        last = _last(history) if len(history) >= SOME else []
-        seconds = _seconds(last)
+        last = [history.trial(number) for number in history.complete[-TIMED:].tolist()]
         sloped = any(trial.observation is not None and trial.observation.gradient for trial in last)
-        if seconds < QUICK and sloped:
+        seconds = _seconds(last)
+        if seconds < QUICK and sloped and len(history) >= SOME:
             return "quasi-newton", f"a trial takes {1e3 * seconds:.2g} ms and tells gradients to descend along"
         if seconds < QUICK and len(history) >= MANY:
             numbers = sum(column.kind != "categorical" for column in space.columns)
@@ -111,12 +111,7 @@ class Auto:
         return self._made[name]
 
 
-def _last(history: History[Space]) -> list[FrozenTrial]:
-    """The last trials that ran to their end."""
-    return [history.trial(number) for number in history.complete[-TIMED:].tolist()]
-
-
 def _seconds(last: Sequence[FrozenTrial]) -> float:
-    """Their median duration, in seconds; inf where none is known."""
+    """The median duration of trials, in seconds; inf where none is known."""
     known = [trial.duration for trial in last if trial.duration is not None]
     return float(np.median(known)) if known else np.inf

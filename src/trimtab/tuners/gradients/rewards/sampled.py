@@ -59,7 +59,9 @@ class SampledProblem:
         gamma: where the learnt discount starts, in (0, 1).
         longest: steps after which an episode that did not end is an error.
         potential: whether the auxiliary reward is a potential, and gamma_p r_aux' - r_aux is paid in its place.
-        initial: the hyperparameters to start from; filled in.
+
+    Attributes:
+        initial: the hyperparameters to start from.
 
     Raises:
         InvalidArgument: a policy without parameters, or one that shares some with the reward network.
