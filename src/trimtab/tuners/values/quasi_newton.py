@@ -95,7 +95,7 @@ STABLE = 1e-8
 FLATTEST = 1e-6
 """Curvatures are taken to be at least so many times the largest."""
 
-BOTTOM, FINER = 1e-3, 0.1
+BOTTOM, FINER = 3e-3, 0.1
 """A descent is at its bottom where it gains less than so much of the distance from the median to the best. The one that
 leads goes on for the finer of it after each other one that began."""
 

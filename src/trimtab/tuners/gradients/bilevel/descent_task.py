@@ -13,34 +13,25 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from trimtab.base.arrays import float_from_json, float_to_json
 from trimtab.base.errors import InvalidArgument, InvalidObservation, TrialPruned, check_count, message
 from trimtab.base.info import Info
 from trimtab.base.ports import Context
-from trimtab.base.records import Json, Observation, Params
+from trimtab.base.records import Observation, Params
 from trimtab.space import Float, Int, Space
 from trimtab.tuners.gradients.bilevel.descent import Descent, State, descend, go_on
 from trimtab.tuners.gradients.bilevel.flat import Tensors
 from trimtab.tuners.gradients.bilevel.problem import BilevelProblem, Role
-from trimtab.tuners.gradients.checkpoints import (
-    fingerprint,
-    from_json_array,
-    read,
-    set_aside,
-    settings_text,
-    to_json_array,
-    write,
-)
+from trimtab.tuners.gradients.checkpoints import fingerprint, read, set_aside, settings_text, write
+from trimtab.tuners.gradients.running import RUN, RunHead, RunningTrial, Voice
 
-__all__ = ["OFFSET", "SCALE", "DescentTask", "RunningTrial"]
+__all__ = ["OFFSET", "SCALE", "DescentTask"]
 
 SCALE = "_scale"
 """A param of a hyperparameter's name and this multiplies the hyperparameter's initial values."""
@@ -48,50 +39,11 @@ SCALE = "_scale"
 OFFSET = "_offset"
 """A param of a hyperparameter's name and this is added to them, after the scale."""
 
-RUN = "run"
-"""Name of the array of a checkpoint that says whose it is, as UTF-8 JSON."""
-
 SHOWN = 64
 """Final hyperparameters of at most so many entries in all are told as a user attribute of the trial."""
 
 SAME = 1e-6
 """A checkpoint is of other losses where the outer loss at its tensors is off its value by more than this share."""
-
-
-class RunningTrial(Protocol):
-    """What is asked of a trial where the task is used as an objective."""
-
-    @property
-    def number(self) -> int:
-        """The trial's number."""
-        ...
-
-    @property
-    def params(self) -> Params:
-        """The configuration."""
-        ...
-
-    def report(self, value: Mapping[str, float], step: float) -> None:
-        """Tell one point of the curve."""
-        ...
-
-    def should_prune(self) -> bool:
-        """Whether the trial was given up."""
-        ...
-
-    def set_user_attr(self, key: str, value: Json) -> None:
-        """Note a user attribute."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class _Voice:
-    """How a run speaks, whether to a context or to a trial."""
-
-    number: int
-    report: Callable[[float, Mapping[str, float]], None]
-    should_prune: Callable[[], bool]
-    note: Callable[[str, Json], None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -167,15 +119,11 @@ class DescentTask:
 
     def run(self, params: Params, context: Context) -> Observation:
         """Descend once from where the params say; see `base.ports.Task.run`."""
-        return self._run(params, _Voice(context.number, context.report, context.should_prune, context.attribute))
+        return self.run_with(params, Voice.of_context(context))
 
     def __call__(self, trial: RunningTrial) -> Observation:
         """The same, as an objective of a study over the task's space."""
-
-        def report(step: float, metrics: Mapping[str, float]) -> None:
-            trial.report(metrics, step)
-
-        return self._run(trial.params, _Voice(trial.number, report, trial.should_prune, trial.set_user_attr))
+        return self.run_with(trial.params, Voice.of_trial(trial))
 
     def start(self, params: Params) -> dict[str, Tensor]:
         """The hyperparameters that a descent with these params starts from.
@@ -219,21 +167,27 @@ class DescentTask:
             )
         return self._read(path, self._fingerprint(self.start(params))).state
 
-    def _run(self, params: Params, voice: _Voice) -> Observation:
+    def run_with(self, params: Params, voice: Voice) -> Observation:
+        """The same, for whoever speaks for a trial.
+
+        Raises:
+            InvalidParams: they do not lie in the space.
+        """
         began = time.perf_counter()
         start, path = self.start(params), self.checkpoint(params)
         mark = self._fingerprint(start)
         saved = None if path is None else self._resumed(path, mark, voice)
         if saved is not None and saved.state.iteration > self.iterations:
             saved = path = None  # a longer task's, which stays as it is
-        earlier, curve = (0.0, []) if saved is None else (saved.seconds, list(saved.curve))
+        earlier, curve = (0.0, []) if saved is None else (saved.head.seconds, list(saved.head.curve))
 
         def seconds() -> float:
             return earlier + time.perf_counter() - began
 
         def keep(state: State) -> None:
             if path is not None:
-                _write(path, _Saved(state, tuple(curve), seconds(), mark, voice.number), voice)
+                head = RunHead(mark, seconds(), voice.number, tuple(curve))
+                write(path, state.to_arrays() | {RUN: head.to_array()}, voice.note)
 
         def told(state: State) -> None:
             curve.append(self._metrics(state))
@@ -256,7 +210,7 @@ class DescentTask:
         self._conclude(end, path, voice)
         return Observation(end.value, cost=seconds())
 
-    def _tell(self, step: int, metrics: Mapping[str, float], voice: _Voice) -> None:
+    def _tell(self, step: int, metrics: Mapping[str, float], voice: Voice) -> None:
         """Report one point, and end where the trial was given up."""
         voice.report(step, metrics)
         if voice.should_prune():
@@ -270,7 +224,7 @@ class DescentTask:
         }
         return sizes | {"value": state.value}
 
-    def _conclude(self, end: State, path: Path | None, voice: _Voice) -> None:
+    def _conclude(self, end: State, path: Path | None, voice: Voice) -> None:
         """Note how a descent ended."""
         voice.note(
             "descent",
@@ -301,7 +255,7 @@ class DescentTask:
         method = f"{type(self.method).__qualname__} {settings_text(self.method)}"
         return fingerprint(method, start, self.problem.parameters)
 
-    def _resumed(self, path: Path, mark: str, voice: _Voice) -> _Saved | None:
+    def _resumed(self, path: Path, mark: str, voice: Voice) -> _Saved | None:
         """What a checkpoint holds, where it can be gone on from; a file that cannot is set aside."""
         if not path.exists():
             return None
@@ -312,7 +266,7 @@ class DescentTask:
             set_aside(path, error, voice.note)
             return None
         if saved.state.iteration <= self.iterations:
-            voice.note("resumed", {"iteration": saved.state.iteration, "trial": saved.number})
+            voice.note("resumed", {"iteration": saved.state.iteration, "trial": saved.head.number})
         return saved
 
     def _read(self, path: Path, mark: str) -> _Saved:
@@ -322,22 +276,20 @@ class DescentTask:
             InvalidArgument: it is corrupt, or of another descent.
         """
         with read(path) as arrays:
-            told = from_json_array(arrays[RUN])
-            curve = tuple({name: float_from_json(value) for name, value in point.items()} for point in told["curve"])
-            found, seconds, number = str(told["fingerprint"]), float(told["seconds"]), int(told["number"])
+            head = RunHead.from_array(arrays[RUN])
             device = self.problem.parameters[self.problem.layout.names[0]].device
             state = State.from_arrays(arrays, device)
-        if found != mark or len(curve) != state.iteration:
+        if head.mark != mark or len(head.curve) != state.iteration:
             raise InvalidArgument(
                 message(
                     f"the checkpoint {path.name} is foreign: it is of another start, method or problem",
-                    got=found,
+                    got=head.mark,
                     allowed=mark,
                 )
             )
         self.problem.checked_parameters(state.parameters)
         self.problem.checked_hyperparameters(state.hyperparameters)
-        return _Saved(state, curve, seconds, found, number)
+        return _Saved(state, head)
 
     def _check_losses(self, state: State) -> None:
         """Refuse a state whose value is not that of this problem's outer loss: its data or losses are others.
@@ -367,25 +319,8 @@ class _Saved:
 
     Arguments:
         state: after the last iteration.
-        curve: what was reported after each, first to last.
-        seconds: spent so far, over all attempts.
-        mark: the fingerprint.
-        number: of the trial that wrote it.
+        head: of the run until then.
     """
 
     state: State
-    curve: tuple[Mapping[str, float], ...]
-    seconds: float
-    mark: str
-    number: int
-
-
-def _write(path: Path, saved: _Saved, voice: _Voice) -> None:
-    """Put a checkpoint in its place."""
-    run = {
-        "fingerprint": saved.mark,
-        "seconds": saved.seconds,
-        "number": saved.number,
-        "curve": [{name: float_to_json(value) for name, value in point.items()} for point in saved.curve],
-    }
-    write(path, saved.state.to_arrays() | {RUN: to_json_array(run)}, voice.note)
+    head: RunHead

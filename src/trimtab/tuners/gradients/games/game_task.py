@@ -15,30 +15,22 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from trimtab.base.arrays import float_from_json, float_to_json
 from trimtab.base.errors import InvalidArgument, InvalidObservation, TrialPruned, check_count, message
 from trimtab.base.info import Info
 from trimtab.base.ports import Context
-from trimtab.base.records import Json, Observation, Params
+from trimtab.base.records import Observation, Params
 from trimtab.space import Float, Int, Space
-from trimtab.tuners.gradients.checkpoints import (
-    fingerprint,
-    from_json_array,
-    read,
-    set_aside,
-    settings_text,
-    to_json_array,
-    write,
-)
+from trimtab.tuners.gradients.checkpoints import fingerprint, read, set_aside, settings_text, write
 from trimtab.tuners.gradients.games.operators import Array, Inclusion, positive
 from trimtab.tuners.gradients.games.solving import GameMethod, GameState, Solution, from_arrays, go_on, to_arrays
+from trimtab.tuners.gradients.running import RUN, RunHead, RunningTrial, Voice
 
-__all__ = ["START", "START_OFFSET", "START_SCALE", "GameTask", "RunningTrial"]
+__all__ = ["START", "START_OFFSET", "START_SCALE", "GameTask"]
 
 START = "start"
 """A param of this name fills the whole starting point."""
@@ -49,50 +41,11 @@ START_SCALE = "start_scale"
 START_OFFSET = "start_offset"
 """A param of this name is added to it, after the scale."""
 
-RUN = "run"
-"""Name of the array of a checkpoint that says whose it is, as UTF-8 JSON."""
-
 SHOWN = 64
 """Last points of at most so many coordinates are told as a user attribute of the trial."""
 
 SAME = 1e-6
 """A checkpoint is of another operator where the residual at its start is off this one's by more than this share."""
-
-
-class RunningTrial(Protocol):
-    """What is asked of a trial where the task is used as an objective."""
-
-    @property
-    def number(self) -> int:
-        """The trial's number."""
-        ...
-
-    @property
-    def params(self) -> Params:
-        """The configuration."""
-        ...
-
-    def report(self, value: Mapping[str, float], step: float) -> None:
-        """Tell one point of the curve."""
-        ...
-
-    def should_prune(self) -> bool:
-        """Whether the trial was given up."""
-        ...
-
-    def set_user_attr(self, key: str, value: Json) -> None:
-        """Note a user attribute."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class _Voice:
-    """How a run speaks, whether to a context or to a trial."""
-
-    number: int
-    report: Callable[[float, Mapping[str, float]], None]
-    should_prune: Callable[[], bool]
-    note: Callable[[str, Json], None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -174,15 +127,11 @@ class GameTask:
 
     def run(self, params: Params, context: Context) -> Observation:
         """Solve once as the params say; see `base.ports.Task.run`."""
-        return self._run(params, _Voice(context.number, context.report, context.should_prune, context.attribute))
+        return self._run(params, Voice.of_context(context))
 
     def __call__(self, trial: RunningTrial) -> Observation:
         """The same, as an objective of a study over the task's space."""
-
-        def report(step: float, metrics: Mapping[str, float]) -> None:
-            trial.report(metrics, step)
-
-        return self._run(trial.params, _Voice(trial.number, report, trial.should_prune, trial.set_user_attr))
+        return self._run(trial.params, Voice.of_trial(trial))
 
     def solver(self, params: Params) -> GameMethod[Any]:
         """The method with the settings that these params name.
@@ -232,7 +181,7 @@ class GameTask:
         first = self.solver(params).start(self.problem, self.begin(params))
         return self._read(path, self._fingerprint(params), first).state
 
-    def _run(self, params: Params, voice: _Voice) -> Observation:
+    def _run(self, params: Params, voice: Voice) -> Observation:
         began = time.perf_counter()
         method, path, curve = self.solver(params), self.checkpoint(params), list[Mapping[str, float]]()
         mark, earlier = self._fingerprint(params), 0.0
@@ -240,8 +189,8 @@ class GameTask:
         def told(state: GameState) -> None:
             curve.append(self._metrics(state))
             if path is not None and (state.iteration % self.every == 0 or self._over(state)):
-                seconds = earlier + time.perf_counter() - began
-                _write(path, _Saved(state, tuple(curve), seconds, mark, voice.number), voice)
+                head = RunHead(mark, earlier + time.perf_counter() - began, voice.number, tuple(curve))
+                write(path, to_arrays(state) | {RUN: head.to_array()}, voice.note)
             self._tell(len(curve), curve[-1], voice)
 
         # Numbers that overflow are told as divergence, with a name.
@@ -252,9 +201,9 @@ class GameTask:
                 if saved is not None and self._longer(saved):
                     saved = path = None  # a longer task's, which stays as it is
                 if saved is not None:
-                    voice.note("resumed", {"iteration": saved.state.iteration, "trial": saved.number})
-                    state, earlier = saved.state, saved.seconds
-                    curve.extend(saved.curve)
+                    voice.note("resumed", {"iteration": saved.state.iteration, "trial": saved.head.number})
+                    state, earlier = saved.state, saved.head.seconds
+                    curve.extend(saved.head.curve)
                 for step, metrics in enumerate(list(curve), 1):
                     self._tell(step, metrics, voice)
                 end = go_on(self.problem, method, state, self.tolerance, self.epochs, told)
@@ -285,7 +234,7 @@ class GameTask:
             "epochs": state.evaluations / self.problem.operator.count,
         }
 
-    def _tell(self, step: int, metrics: Mapping[str, float], voice: _Voice) -> None:
+    def _tell(self, step: int, metrics: Mapping[str, float], voice: Voice) -> None:
         """Report one point, and end where the trial was given up."""
         voice.report(step, metrics)
         if voice.should_prune():
@@ -297,9 +246,9 @@ class GameTask:
 
     def _longer(self, saved: _Saved) -> bool:
         """Whether a checkpoint has steps that this budget does not reach."""
-        return len(saved.curve) > 1 and saved.curve[-2]["epochs"] >= self.epochs
+        return len(saved.head.curve) > 1 and saved.head.curve[-2]["epochs"] >= self.epochs
 
-    def _conclude(self, end: Solution[Any], path: Path | None, voice: _Voice) -> None:
+    def _conclude(self, end: Solution[Any], path: Path | None, voice: Voice) -> None:
         """Note how a solve ended."""
         voice.note(
             "game",
@@ -322,7 +271,7 @@ class GameTask:
         parts = [type(method).__qualname__, method, operator.count, operator.dimension, self.problem.step]
         return fingerprint(settings_text([*parts, self.tolerance, self.begin(params).tobytes().hex()]))
 
-    def _resumed(self, path: Path, mark: str, first: GameState, voice: _Voice) -> _Saved | None:
+    def _resumed(self, path: Path, mark: str, first: GameState, voice: Voice) -> _Saved | None:
         """What a checkpoint holds, where it can be gone on from; a file that cannot is set aside."""
         if not path.exists():
             return None
@@ -349,19 +298,18 @@ class GameTask:
             InvalidArgument: it is corrupt, or of another solve.
         """
         with read(path) as arrays:
-            told = from_json_array(arrays[RUN])
-            curve = tuple({name: float_from_json(value) for name, value in point.items()} for point in told["curve"])
-            found, seconds, number = str(told["fingerprint"]), float(told["seconds"]), int(told["number"])
+            head = RunHead.from_array(arrays[RUN])
             state = from_arrays(type(first), arrays)
-        if found != mark or len(curve) != state.iteration or state.point.shape != first.point.shape:
+        fits = len(head.curve) == state.iteration and state.point.shape == first.point.shape
+        if head.mark != mark or not fits:
             raise InvalidArgument(
                 message(
                     f"the checkpoint {path.name} is foreign: it is of another start, method or problem",
-                    got=found,
+                    got=head.mark,
                     allowed=mark,
                 )
             )
-        return _Saved(state, curve, seconds, found, number)
+        return _Saved(state, head)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -370,30 +318,13 @@ class _Saved:
 
     Arguments:
         state: after the last step.
-        curve: what was reported after each, first to last.
-        seconds: spent so far, over all attempts.
-        mark: the fingerprint.
-        number: of the trial that wrote it.
+        head: of the run until then.
     """
 
     state: GameState
-    curve: tuple[Mapping[str, float], ...]
-    seconds: float
-    mark: str
-    number: int
+    head: RunHead
 
 
 def _number(params: Params, name: str) -> float:
     """A param that the space keeps to numbers."""
     return float(params[name])  # type: ignore[arg-type]
-
-
-def _write(path: Path, saved: _Saved, voice: _Voice) -> None:
-    """Put a checkpoint in its place."""
-    run = {
-        "fingerprint": saved.mark,
-        "seconds": saved.seconds,
-        "number": saved.number,
-        "curve": [{name: float_to_json(value) for name, value in point.items()} for point in saved.curve],
-    }
-    write(path, to_arrays(saved.state) | {RUN: to_json_array(run)}, voice.note)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, cast, final
+from typing import Any, cast
 
 import torch
 
@@ -21,9 +21,10 @@ from trimtab.base.ports import Context
 from trimtab.base.records import Json, Observation, Params
 from trimtab.space import Float, Int, Space
 from trimtab.tuners.gradients.bilevel.descent import State
-from trimtab.tuners.gradients.bilevel.descent_task import DescentTask, RunningTrial
+from trimtab.tuners.gradients.bilevel.descent_task import DescentTask
 from trimtab.tuners.gradients.rewards.alignment import Bound, Method, Problem
 from trimtab.tuners.gradients.rewards.blend import GAMMA, GAMMA_LOGIT, logit
+from trimtab.tuners.gradients.running import RunningTrial, Voice
 
 __all__ = ["RETURN", "BarfiTask"]
 
@@ -100,12 +101,15 @@ class BarfiTask:
 
     def run(self, params: Params, context: Context) -> Observation:
         """Run once as the params say; see `base.ports.Task.run`."""
-        return self(_OfContext(params, context))
+        return self._run_with(params, Voice.of_context(context))
 
     def __call__(self, trial: RunningTrial) -> Observation:
         """The same, as an objective of a study over the task's space."""
-        descent, starts = self._descent(trial.params)
-        return descent(_Translated(trial, starts))
+        return self._run_with(trial.params, Voice.of_trial(trial))
+
+    def _run_with(self, params: Params, voice: Voice) -> Observation:
+        descent, starts = self._descent(params)
+        return descent.run_with(starts, _translated(voice))
 
     def checkpoint(self, params: Params) -> Path | None:
         """The file of a run with these params; None where no checkpoints are kept."""
@@ -167,59 +171,20 @@ def _kinds(method: Method) -> dict[str, tuple[type, ...]]:
     return kinds
 
 
-@final
-class _Translated:
-    """A trial as the descent sees it: with the params of the start, and the discount in place of its logit."""
+def _translated(voice: Voice) -> Voice:
+    """A descent's voice, with the discount beside or in place of its logit, and the return."""
 
-    def __init__(self, trial: RunningTrial, params: Params) -> None:
-        self._trial, self._params = trial, params
+    def report(step: float, metrics: Mapping[str, float]) -> None:
+        told = {name: number for name, number in metrics.items() if name != GAMMA_LOGIT}
+        voice.report(step, {**told, GAMMA: _sigmoid(metrics[GAMMA_LOGIT]), RETURN: -metrics["value"]})
 
-    @property
-    def number(self) -> int:
-        return self._trial.number
-
-    @property
-    def params(self) -> Params:
-        return self._params
-
-    def report(self, value: Mapping[str, float], step: float) -> None:
-        told = {name: number for name, number in value.items() if name != GAMMA_LOGIT}
-        gamma = _sigmoid(value[GAMMA_LOGIT])
-        self._trial.report({**told, GAMMA: gamma, RETURN: -value["value"]}, step)
-
-    def should_prune(self) -> bool:
-        return self._trial.should_prune()
-
-    def set_user_attr(self, key: str, value: Json) -> None:
+    def note(key: str, value: Json) -> None:
         if key == "hyperparameters":
             told = cast(dict[str, Any], value)
             value = {**told, GAMMA: _sigmoid(told[GAMMA_LOGIT])}
-        self._trial.set_user_attr(key, value)
+        voice.note(key, value)
 
-
-@final
-class _OfContext:
-    """A context as a trial."""
-
-    def __init__(self, params: Params, context: Context) -> None:
-        self._params, self._context = params, context
-
-    @property
-    def number(self) -> int:
-        return self._context.number
-
-    @property
-    def params(self) -> Params:
-        return self._params
-
-    def report(self, value: Mapping[str, float], step: float) -> None:
-        self._context.report(step, value)
-
-    def should_prune(self) -> bool:
-        return self._context.should_prune()
-
-    def set_user_attr(self, key: str, value: Json) -> None:
-        self._context.attribute(key, value)
+    return replace(voice, report=report, note=note)
 
 
 def _sigmoid(number: float) -> float:
