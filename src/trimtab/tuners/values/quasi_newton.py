@@ -122,7 +122,7 @@ SHARE = 4
 EVERY = 3
 """One of so many starts may be anywhere, the others near the middle: most descents from the ends stay there."""
 
-MOST = 500
+MOST = 1000
 """Trials read."""
 
 

@@ -46,9 +46,10 @@ class View:
 
     def evidence(self, limit: int) -> Evidence:
         """What at most `limit` of the told trials say; see `trimtab.surrogates.evidence`."""
-        if limit not in self._evidence:
-            self._evidence[limit] = gather(self.history, subset(self.history, self.told, limit))
-        return self._evidence[limit]
+        read = min(limit, len(self.told))
+        if read not in self._evidence:
+            self._evidence[read] = gather(self.history, subset(self.history, self.told, limit))
+        return self._evidence[read]
 
     def propose(self, raw: Array, tuner: str) -> None:
         """Count a proposal (d,) as pending."""
