@@ -12,7 +12,7 @@ from trimtab.base.errors import InvalidArgument, UnknownName, message
 
 __all__ = ["LIBRARIES", "PEERS", "Peer", "make_peer", "requirements"]
 
-LIBRARIES = ("optuna", "botorch", "nevergrad", "smac", "hebo")
+LIBRARIES = ("optuna", "botorch", "nevergrad", "smac", "hebo", "jaxopt", "sparho", "sparse_ho")
 """Libraries that need an environment of their own; each has a file of pinned requirements."""
 
 PEERS = {
@@ -26,6 +26,11 @@ PEERS = {
     "smac:hpo": "SMAC3, random forest",
     "nevergrad:ngopt": "NGOpt",
     "scipy:l-bfgs-b": "descent along the problem's gradients, from many starts",
+    "jaxopt:l-bfgs-b": "descent along gradients: JAXopt's L-BFGS-B with a zoom line search",
+    "jaxopt:projected-gradient": "descent along gradients: JAXopt's, accelerated",
+    "sparse_ho:linesearch": "descent along gradients: sparse-ho's, the outer loop of HOAG",
+    "sparse_ho:gradient-descent": "descent along gradients: sparse-ho's, in steps of length one first",
+    "sparho:hoag": "descent along gradients: sparho's outer loop of HOAG, in short steps",
 }
 """The peers from elsewhere by name, "library:method". "trimtab:TUNER" stands beside them for every tuner, and
 "trimtab:TUNER+values" for one that is told no gradients."""
