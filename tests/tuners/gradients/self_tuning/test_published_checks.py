@@ -33,7 +33,7 @@ from trimtab.tuners.gradients.self_tuning import (
 datasets = pytest.importorskip("sklearn.datasets")
 
 RATE = Momentum(0.02, 0.0)
-HYPER = RmsProp(0.03)
+HYPER = RmsProp(0.02, 0.9)
 
 
 class Ridge:
@@ -94,12 +94,12 @@ def ridge() -> Ridge:
     return Ridge()
 
 
-@pytest.mark.parametrize(("at", "seed"), [(-4.0, 1), (2.0, 0)])
+@pytest.mark.parametrize(("at", "seed"), [(-4.0, 0), (2.0, 1)])
 def test_the_centred_form_finds_the_penalty_and_the_response(ridge: Ridge, at: float, seed: int) -> None:
     # After 50 steps only, the response may still point the wrong way, and the first steps on l are long.
     method = SelfTuning(200, scale=0.5, tune_scales=False, weights=RATE, response=RATE, hyper=HYPER)
-    tuned = ridge.tuned(method, at, 300, seed)
-    assert abs(tuned.schedule.rows[-1].value / ridge.least - 1.0) < 0.01
+    tuned = ridge.tuned(method, at, 400, seed)
+    assert abs(tuned.schedule.rows[-1].value / ridge.least - 1.0) < 0.005
     _, slope = ridge.exact(float(tuned.state.raw))
     learned = tuned.state.parameters["response_weight"][0]
     assert float(torch.cosine_similarity(learned, slope, dim=0)) > 0.95
