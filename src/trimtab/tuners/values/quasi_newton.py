@@ -19,9 +19,10 @@ in few trials and takes many more to its bottom; a descent is the other way roun
 
 The first descent begins at the first trials. It ends at the bottom, where the last steps gained nothing worth
 mentioning, and q predicts no more; where its bottom, as predicted after some steps, will not come below the best trial
-of all; and after failures in a row. Then the next one begins, at a point of the study's Sobol sequence near the middle
-of the space. Where that ends too, the one that leads goes on for another digit, and so by turns. Where another tuner
-improves on the best trial of all, the leader goes on from there if it is near, else a new one begins there.
+of all; where it meets the one that leads; and after failures in a row. Then the next one begins, at a point of the
+study's Sobol sequence near the middle of the space. Where that ends too, the one that leads goes on for another digit,
+and so by turns. Where another tuner improves on the best trial of all, the leader goes on from there if it is near,
+else a new one begins there.
 
 The slopes may be those of another function than the values are, and either may be noisy. So each short step is a test
 of both: on a smooth function the values differ by the mean slope times the step, but for terms of third order. Where
@@ -45,6 +46,7 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import minimize
 
 from trimtab.base.history import History
 from trimtab.base.info import Info
@@ -53,7 +55,6 @@ from trimtab.base.refs import Reference
 from trimtab.base.seeds import Key
 from trimtab.space import Space
 from trimtab.surrogates.evidence import Evidence
-from trimtab.surrogates.quadratic import Quadratic, lowest_within
 from trimtab.tuners.values.initial_design import design_point
 from trimtab.tuners.values.quasi_random import SOBOL_REFS
 from trimtab.tuners.values.untried import keys
@@ -101,6 +102,9 @@ leads goes on for the finer of it after each other one that began."""
 
 HOPE = 3.0
 """It is hopeless where so many times the gain that it predicts would not make it the best."""
+
+MERGED = 0.05
+"""A descent that comes so near to the best trial of the leading one goes to the same bottom, and is over."""
 
 IDLE, PROVEN, PATIENCE = 3, 3, 8
 """Steps in a row that gain as little at the bottom, steps before it can be hopeless, and failures in a row that end it.
@@ -159,9 +163,8 @@ class _Descent:
     def target(self, reach: float) -> tuple[Array, float]:
         """The step to the minimum of q in the space and within reach, shape (f,), and the gain that q predicts."""
         centre = self.unit[self.free]
-        model = Quadratic(self.loss, self.slope, self._bent(), np.ones(len(centre)), 0.0)
-        step = lowest_within(model, np.maximum(-centre, -reach), np.minimum(1.0 - centre, reach))
-        return step, self.loss - model.value(step)
+        step, change = _lowest(self.slope, self._bend(), np.maximum(-centre, -reach), np.minimum(1.0 - centre, reach))
+        return step, -change
 
     def step_told(self, evidence: Evidence, unit: Array, row: int) -> tuple[float, float, float]:
         """Take in a step of this descent; the answer is that of `told`."""
@@ -187,10 +190,10 @@ class _Descent:
             self.raw, self.unit, self.loss, self.slope = evidence.raw[row], unit[row], loss, slope
         return float(np.abs(step).max()), rise, expected
 
-    def is_within_reach(self, raw: Array, unit: Array, radii: float) -> bool:
-        """Whether a trial differs by no more than so many radii, and only in what moves."""
+    def is_within(self, distance: float, raw: Array, unit: Array) -> bool:
+        """Whether a trial differs by no more than a distance in each coordinate, and only in what moves."""
         same = (raw == self.raw) | (np.isnan(raw) & np.isnan(self.raw))
-        same[self.free] = np.abs(unit - self.unit)[self.free] <= radii * self.radius
+        same[self.free] = np.abs(unit - self.unit)[self.free] <= distance
         return bool(same.all())
 
     def is_over(self, least: float, worth: float) -> bool:
@@ -210,13 +213,6 @@ class _Descent:
             return self.curvature
         return np.eye(len(self.free)) * (float(np.linalg.norm(self.slope)) / self.radius)
 
-    def _bent(self) -> Array:
-        """B with the absolute values of its eigenvalues, none of them tiny, shape (f, f)."""
-        eigenvalues, vectors = np.linalg.eigh(self._bend())
-        size = np.abs(eigenvalues)
-        out: Array = (vectors * np.maximum(size, FLATTEST * size.max())) @ vectors.T
-        return out
-
     def _predicted(self, step: Array) -> float:
         """The gain that q predicts for a step (f,)."""
         return -float(self.slope @ step + 0.5 * (step @ self._bend() @ step))
@@ -232,6 +228,31 @@ class _Descent:
         share = float(rest @ step)
         if abs(share) > STABLE * math.sqrt(square) * float(np.linalg.norm(rest)):
             self.curvature = self.curvature + np.outer(rest, rest) / share
+
+
+def _lowest(slope: Array, curvature: Array, low: Array, high: Array) -> tuple[Array, float]:
+    """The minimum of g.s + s^T |B| s / 2 in a box, shape (f,), and the value there.
+
+    |B| has the absolute values of the eigenvalues of B, none of them tiny. It is convex, so one start is enough.
+    """
+    eigenvalues, vectors = np.linalg.eigh(curvature)
+    sizes = np.abs(eigenvalues)
+    sizes = np.maximum(sizes, FLATTEST * sizes.max())
+    bent = (vectors * sizes) @ vectors.T
+    step = -vectors @ ((vectors.T @ slope) / sizes)
+    if ((step < low) | (step > high)).any():
+        # Scaled so that the stopping rules, which are absolute, mean the same for losses of any size.
+        scale = float(np.abs(slope).max())
+        found = minimize(
+            lambda s: ((slope @ s + 0.5 * (s @ bent @ s)) / scale, (slope + bent @ s) / scale),
+            np.clip(step, low, high),
+            jac=True,
+            method="L-BFGS-B",
+            bounds=list(zip(low, high, strict=True)),
+            options={"ftol": 1e-14, "gtol": 1e-10, "maxiter": 200},
+        )
+        step = np.clip(found.x, low, high)
+    return step, float(slope @ step + 0.5 * (step @ bent @ step))
 
 
 def descend(view: View, key: Key) -> tuple[Array, str, str] | None:
@@ -304,13 +325,17 @@ class _State:
 
     def of(self, raw: Array, unit: Array) -> _Descent:
         """The descent that a step belongs to."""
-        ours = self.present.is_within_reach(raw, unit, 1.01) or not self.leader.is_within_reach(raw, unit, 1.01)
-        return self.present if ours else self.leader
+        for descent in (self.present, self.leader):
+            # A little more than the radius, for what snapping and rounding add.
+            if descent.is_within(1.01 * descent.radius, raw, unit):
+                return descent
+        return self.present
 
     def next_descent(self) -> _Descent | None:
         """The descent to go on with; None where a new one should begin."""
         finer = BOTTOM * FINER**self.begun * self.spread
-        if self.present is not self.leader and not self.present.is_over(self.least, BOTTOM * self.spread):
+        met = self.leader.is_within(MERGED, self.present.raw, self.present.unit)
+        if not met and not self.present.is_over(self.least, BOTTOM * self.spread):
             return self.present
         return None if self.leader.is_over(self.least, finer) else self.leader
 
@@ -336,7 +361,7 @@ def _fold(evidence: Evidence, unit: Array) -> _State | None:
         if state is not None and steps[row]:
             descent = state.of(*here)
             state.rises.append(descent.step_told(evidence, unit, row))
-        elif state is not None and best and state.leader.is_within_reach(*here, NEAR):
+        elif state is not None and best and state.leader.is_within(NEAR * state.leader.radius, *here):
             state.leader.told(evidence, unit, row)
         elif starts[row] or best:
             begun = _Descent.at(evidence, unit, row)
