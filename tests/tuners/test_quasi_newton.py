@@ -89,6 +89,16 @@ def test_a_minimum_at_the_edge_is_met() -> None:
     assert np.allclose(list(best.values()), [0.0, 0.5, 1.0, 0.4], atol=1e-3)
 
 
+def test_a_bowl_that_turns_into_a_straight_line_is_followed_to_its_end() -> None:
+    def told(params: Params) -> Observation:
+        over = params["x"] - 0.4
+        if over < 0.0:
+            return Observation(over, gradient={"x": 1.0})
+        return Observation(over + 4.0 * over**2, gradient={"x": 1.0 + 8.0 * over})
+
+    assert min(values(run(told, Space(x=Float(0.0, 1.0)), 0, 12))) == pytest.approx(-0.4)
+
+
 def double_well(params: Params) -> Observation:
     """Two minima: a shallow one at 0.25, where descents from the middle end, and the deep one at 0.9."""
     x = params["x"]

@@ -94,7 +94,7 @@ STABLE = 1e-8
 """An update needs |r^T s| of at least so many times |r| |s|."""
 
 FLATTEST = 1e-6
-"""Curvatures are taken to be at least so many times the largest."""
+"""Curvatures are taken to be at least so many times the largest one, and the steepest slope in unit coordinates."""
 
 BOTTOM, FINER = 3e-3, 0.1
 """A descent is at its bottom where it gains less than so much of the distance from the median to the best. The one that
@@ -106,8 +106,8 @@ HOPE = 3.0
 MERGED = 0.05
 """A descent that comes so near to the best trial of the leading one goes to the same bottom, and is over."""
 
-IDLE, PROVEN, PATIENCE = 3, 3, 8
-"""Steps in a row that gain as little at the bottom, steps before it can be hopeless, and failures in a row that end it.
+IDLE, PATIENCE = 3, 8
+"""Steps in a row that gain as little at the bottom, as many before it can be hopeless, and failures that end it.
 
 Before its curvature is known along many directions, q takes the flat ones for as steep as the steepest that was seen,
 and predicts too little.
@@ -201,10 +201,10 @@ class _Descent:
         failed = len(self.gains) >= PATIENCE and max(self.gains[-PATIENCE:]) <= 0.0
         if failed or self.radius < SMALLEST or not self.slope.any():
             return True
-        if len(self.gains) < min(IDLE, PROVEN):
+        if len(self.gains) < IDLE:
             return False
         _, gain = self.target(LARGEST)
-        hopeless = len(self.gains) >= PROVEN and self.loss > least and self.loss - HOPE * gain > least
+        hopeless = self.loss > least and self.loss - HOPE * gain > least
         return hopeless or max(gain, *self.gains[-IDLE:]) <= worth
 
     def _bend(self) -> Array:
@@ -237,7 +237,8 @@ def _lowest(slope: Array, curvature: Array, low: Array, high: Array) -> tuple[Ar
     """
     eigenvalues, vectors = np.linalg.eigh(curvature)
     sizes = np.abs(eigenvalues)
-    sizes = np.maximum(sizes, FLATTEST * sizes.max())
+    # Of a straight line B is zero; the slope, which is not, says then what is tiny.
+    sizes = np.maximum(sizes, FLATTEST * max(float(sizes.max()), float(np.abs(slope).max())))
     bent = (vectors * sizes) @ vectors.T
     step = -vectors @ ((vectors.T @ slope) / sizes)
     if ((step < low) | (step > high)).any():
