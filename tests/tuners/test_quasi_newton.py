@@ -89,14 +89,16 @@ def test_a_minimum_at_the_edge_is_met() -> None:
     assert np.allclose(list(best.values()), [0.0, 0.5, 1.0, 0.4], atol=1e-3)
 
 
-def test_a_bowl_that_turns_into_a_straight_line_is_followed_to_its_end() -> None:
-    def told(params: Params) -> Observation:
-        over = params["x"] - 0.4
-        if over < 0.0:
-            return Observation(over, gradient={"x": 1.0})
-        return Observation(over + 4.0 * over**2, gradient={"x": 1.0 + 8.0 * over})
-
-    assert min(values(run(told, Space(x=Float(0.0, 1.0)), 0, 12))) == pytest.approx(-0.4)
+def test_a_curvature_of_zero_is_followed_to_the_end_of_the_space() -> None:
+    # The slopes at 1, 0.75 and 0.5 make a curvature of 8 and then of exactly 0.
+    told = {1.0: (1.0, 3.0), 0.75: (0.5, 1.0), 0.5: (0.25, 1.0)}
+    rows: list[Row] = [
+        ({"x": x}, Observation(value, gradient={"x": slope}), NAME) for x, (value, slope) in told.items()
+    ]
+    found = descend(View(history_of(Space(x=Float(0.0, 1.0)), rows)), Key(0, 3, "ask"))
+    assert found is not None
+    assert found[1] == NAME
+    assert 0.0 <= found[0][0] < 0.5
 
 
 def double_well(params: Params) -> Observation:
