@@ -17,6 +17,8 @@ from trimtab.space import Categorical, Float, Space
 from trimtab.testing.histories import Told, make_history
 from trimtab.tuners.values.gp import GaussianProcess
 from trimtab.tuners.values.quasi_newton import (
+    FEW,
+    FIRST_LOOK,
     NAME,
     SHARE,
     START,
@@ -30,6 +32,7 @@ Row = tuple[Params, Told, str]
 """A trial: its params, what it told, and who proposed it."""
 
 FOUR = Space({f"x{place}": Float(0.0, 1.0) for place in range(4)})
+MANY = Space({f"x{place}": Float(0.0, 1.0) for place in range(FEW + 1)})
 CENTRE = np.array([0.31, 0.72, 0.55, 0.13])
 WEIGHTS = np.array([1.0, 1000.0, 10.0, 100.0])
 
@@ -53,8 +56,11 @@ def run(function: Callable[[Params], Observation], space: Space, seed: int, tria
 
 def bowl(params: Params) -> Observation:
     """An ill-conditioned quadratic with its gradient."""
-    away = np.array([params[name] for name in FOUR]) - CENTRE
-    return Observation(float(0.5 * WEIGHTS @ away**2), gradient=dict(zip(FOUR, (WEIGHTS * away).tolist(), strict=True)))
+    away = np.array(list(params.values())) - np.resize(CENTRE, len(params))
+    weights = np.resize(WEIGHTS, len(params))
+    return Observation(
+        float(0.5 * weights @ away**2), gradient=dict(zip(params, (weights * away).tolist(), strict=True))
+    )
 
 
 def values(rows: Sequence[Row]) -> list[float]:
@@ -221,15 +227,18 @@ def test_failed_steps_are_pulled_back() -> None:
     assert reaches[0] > reaches[1] > reaches[2]
 
 
-def test_a_shared_study_gives_the_first_descent_all_turns_and_later_ones_most() -> None:
+@pytest.mark.parametrize(("space", "looks"), [(FOUR, FIRST_LOOK * 4), (MANY, 1)])
+def test_a_shared_study_gives_the_first_descent_all_turns_and_later_ones_most(space: Space, looks: int) -> None:
+    """In few dimensions after a first look by the other tuner, in many from the first trial on."""
     rows: list[Row] = []
-    for number in range(40):
-        found = finish(View(history_of(FOUR, rows)), Key(0, number, "ask"))
-        params = FOUR.sample(np.random.default_rng(number), 1)[0] if found is None else FOUR.decode(found[0])
+    for number in range(60):
+        found = finish(View(history_of(space, rows)), Key(0, number, "ask"))
+        params = space.sample(np.random.default_rng(number), 1)[0] if found is None else space.decode(found[0])
         rows.append((params, bowl(params), "gp" if found is None else found[1]))
     names = [name for *_, name in rows]
-    first = names[1:].index("gp") + 1
-    assert set(names[1:first]) == {NAME}
+    assert set(names[:looks]) == {"gp"}
+    first = names.index("gp", looks)
+    assert set(names[looks:first]) == {NAME}
     assert names[first + 1] == START
     last = names[first:]
     assert max(len(run) for run in "".join("g" if name == "gp" else "d" for name in last).split("g")) <= SHARE

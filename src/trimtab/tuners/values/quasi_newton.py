@@ -123,6 +123,9 @@ share of the larger."""
 SHARE = 4
 """Trials of descents, in a shared study, for each one of the tuner that looks at the whole space."""
 
+FEW, FIRST_LOOK = 8, 1
+"""Up to so many parameters with derivatives, a tuner that shares its trials proposes so many first ones for each."""
+
 EVERY = 3
 """One of so many starts may be anywhere, the others near the middle: most descents from the ends stay there."""
 
@@ -282,14 +285,18 @@ def descend(view: View, key: Key) -> tuple[Array, str, str] | None:
 def finish(view: View, key: Key) -> tuple[Array, str, str] | None:
     """What `descend` says, for a tuner that shares its trials with descents; None where the turn is its own.
 
-    The first descent has all turns until it ends: nothing else comes down as fast. Then the other tuner has one turn
-    before each new start, and one after each `SHARE` steps.
+    In few dimensions the other tuner begins: some trials of a model that learns from slopes find the basin to descend
+    in. In more they find none, and the first descent begins in the middle. It has all turns until it ends: nothing
+    else comes down as fast. Then the other tuner has one turn before each new start, and one after each `SHARE` steps.
     """
     evidence = view.evidence(MOST)
-    if not np.isfinite(evidence.gradients).any():
+    moving = int(np.isfinite(evidence.gradients).any(axis=0).sum())
+    if not moving:
         return None
     descents = [name in (NAME, START) for name in (*evidence.proposers, *view.proposers)]
-    is_first = all(descents[1:])
+    if not any(descents) and moving <= FEW and len(descents) < FIRST_LOOK * moving:
+        return None
+    is_first = not any(descents) or all(descents[descents.index(True) :])
     if all(descents[-SHARE:]) and not is_first:
         return None
     found = descend(view, key)
