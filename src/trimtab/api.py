@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trimtab.base.errors import InvalidArgument, StudyExists, UnknownName, check_count, message
 from trimtab.base.events import StudyCreated
@@ -21,6 +21,9 @@ from trimtab.space import Space, check_same
 from trimtab.study import Study, Wiring
 from trimtab.study.task import ObjectiveFunction
 from trimtab.tuners import make_tuner, references_of
+
+if TYPE_CHECKING:
+    from trimtab.tuners.tasks.transfer import Corpus
 
 __all__ = ["create_study", "load_study", "tune"]
 
@@ -39,6 +42,7 @@ def create_study(
     seed: int | None = None,
     load_if_exists: bool = False,
     lease: float = 60.0,
+    corpus: Corpus | None = None,
 ) -> Study:
     """Make a study.
 
@@ -54,6 +58,8 @@ def create_study(
         load_if_exists: go on with a study of that name. Its space and objectives must be the same;
             its seed stands.
         lease: seconds after which a worker that is not heard of has lost its trial.
+        corpus: past studies that the tuner is warm-started from, under a guard; see
+            `trimtab.tuners.tasks.transfer`. It is not stored: give it to `load_study` again.
 
     Raises:
         StudyExists: the name is taken, and `load_if_exists` is False.
@@ -77,6 +83,7 @@ def create_study(
     if not lease > 0:
         raise InvalidArgument(message("lease must be a time in seconds", got=lease, allowed="above 0"))
     made = make_tuner(tuner)
+    warm = _warmed(made, corpus)
     opened = _storage(storage)
     created = StudyCreated(
         objectives=objectives,
@@ -90,7 +97,7 @@ def create_study(
         if not load_if_exists:
             raise
         space = _same_study(opened.snapshot(name).study, objectives, space)
-    return Study(name, opened, _WIRING, space=space, tuner=made, pruner=pruner, lease=lease)
+    return Study(name, opened, _WIRING, space=space, tuner=warm, pruner=pruner, lease=lease)
 
 
 def load_study(
@@ -101,6 +108,7 @@ def load_study(
     tuner: str | Tuner[Space] | None = None,
     pruner: Pruner[Space] | None = None,
     lease: float = 60.0,
+    corpus: Corpus | None = None,
 ) -> Study:
     """Open a study that is there.
 
@@ -111,6 +119,7 @@ def load_study(
         tuner: by default the one that the study was made with.
         pruner: as in `create_study`.
         lease: as in `create_study`.
+        corpus: as in `create_study`; without one the tuner goes on alone, and learns from every trial.
 
     Raises:
         UnknownName: no study of that name, or several where none is named.
@@ -122,6 +131,8 @@ def load_study(
     if space is not None:
         record = opened.snapshot(name).study
         space = _same_study(record, record.objectives, space)
+    if corpus is not None:
+        tuner = _warmed(make_tuner(opened.snapshot(name).study.tuner if tuner is None else tuner), corpus)
     return Study(name, opened, _WIRING, space=space, tuner=tuner, pruner=pruner, lease=lease)
 
 
@@ -184,6 +195,15 @@ def _same_study(record: StudyRecord, objectives: tuple[Objective, ...], space: S
     if space is None:
         return None
     return check_same(None if record.space is None else Space.from_json(record.space), space)
+
+
+def _warmed(tuner: Tuner[Space], corpus: Corpus | None) -> Tuner[Space]:
+    """The tuner, warm-started where there is a corpus."""
+    if corpus is None:
+        return tuner
+    from trimtab.tuners.tasks.transfer import WarmStart
+
+    return WarmStart(tuner, corpus)
 
 
 def _only_study(storage: Storage) -> str:
