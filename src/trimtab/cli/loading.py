@@ -18,10 +18,12 @@ from trimtab.base.errors import InvalidArgument, UnknownName, message
 if TYPE_CHECKING:
     from trimtab.base.records import Direction, Params
     from trimtab.space import Space
+    from trimtab.tuners.tasks import TaskFamily
 
-__all__ = ["Loaded", "load_file"]
+__all__ = ["Loaded", "load_family", "load_file"]
 
 DEFAULT_OBJECT = "objective"
+DEFAULT_FAMILY = "family"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +78,45 @@ def load_file(target: str) -> Loaded:
     )
 
 
-def _split(target: str) -> tuple[Path, str]:
+def load_family(target: str) -> TaskFamily:
+    """Run a file as a module and take the family of tasks that it declares.
+
+    Arguments:
+        target: "FILE.py" or "FILE.py:OBJECT"; the object is called `family` where none is named.
+
+    Raises:
+        InvalidArgument: no such file, it does not run, or the object is no family of tasks.
+        UnknownName: it has no such object.
+    """
+    from trimtab.tuners.tasks import TaskFamily
+
+    path, name = _split(target, DEFAULT_FAMILY)
+    module = _run(path)
+    own = [key for key, value in vars(module).items() if isinstance(value, TaskFamily)]
+    if not hasattr(module, name):
+        raise UnknownName(
+            message(
+                f"{path.name} has no family {name!r}",
+                allowed=f"families in it: {', '.join(own)}" if own else "a trimtab.tuners.tasks.TaskFamily",
+                do=f"name it: {path.name}:{own[0]}" if own else f"define `{name} = TaskFamily([...])` in it",
+            )
+        )
+    family = getattr(module, name)
+    if not isinstance(family, TaskFamily):
+        raise InvalidArgument(
+            message(
+                f"{name!r} in {path.name} is no family of tasks",
+                got=family,
+                allowed="a trimtab.tuners.tasks.TaskFamily",
+                do=f"name it: {path.name}:{own[0]}" if own else "make one of a list of FamilyMember",
+            )
+        )
+    return family
+
+
+def _split(target: str, default: str = DEFAULT_OBJECT) -> tuple[Path, str]:
     """The file's absolute path and the name of the object in it."""
-    file, name = target, DEFAULT_OBJECT
+    file, name = target, default
     if not Path(target).is_file() and ":" in target:
         file, _, name = target.rpartition(":")
     path = Path(file).expanduser().absolute()
@@ -87,7 +125,7 @@ def _split(target: str) -> tuple[Path, str]:
         raise InvalidArgument(
             message(
                 f"the file {file} {what}",
-                allowed="a Python file, or FILE.py:OBJECT where the objective has another name than 'objective'",
+                allowed=f"a Python file, or FILE.py:OBJECT where the object has another name than {default!r}",
                 do="check the path; the present folder is " + str(Path.cwd()),
             )
         )

@@ -19,6 +19,7 @@ from trimtab.cli.run import run
 from trimtab.cli.screen import complain, version
 from trimtab.cli.show import show
 from trimtab.cli.studies import studies
+from trimtab.cli.tasks import tasks
 
 __all__ = ["app", "main"]
 
@@ -37,6 +38,7 @@ app = typer.Typer(
 for command in (run, demo, studies, show, best, report, export, doctor):
     app.command()(command)
 app.add_typer(bench)
+app.add_typer(tasks)
 
 
 def _print_version(wanted: bool) -> None:
