@@ -15,7 +15,11 @@ import griffe
 
 LONGEST_SIGNATURE = 100
 
-BESIDE = tuple(f"tuners.gradients.{name}" for name in ("bilevel", "games", "penalties", "rewards", "self_tuning"))
+BESIDE = (
+    *(f"tuners.gradients.{name}" for name in ("bilevel", "games", "penalties", "rewards", "self_tuning")),
+    "tuners.tasks",
+    *(f"tuners.tasks.{name}" for name in ("duals", "transfer", "representation", "private")),
+)
 """Rooms within rooms that have a page of their own, since the outer room does not pass their names on."""
 
 

@@ -12,8 +12,9 @@ from trimtab.base.errors import InvalidArgument, UnknownName, message
 
 __all__ = ["LIBRARIES", "PEERS", "Peer", "make_peer", "requirements"]
 
-LIBRARIES = ("optuna", "botorch", "nevergrad", "smac", "hebo", "jaxopt", "sparho", "sparse_ho")
-"""Libraries that need an environment of their own; each has a file of pinned requirements."""
+LIBRARIES = ("optuna", "botorch", "nevergrad", "smac", "hebo", "jaxopt", "sparho", "sparse_ho", "syne_tune")
+"""Libraries that need an environment of their own; each has a file of pinned requirements. The methods of syne_tune
+want past trials of other tasks and stand in no list of peers; the study of transfer in `dev/studies` starts them."""
 
 PEERS = {
     "optuna:random": "independent uniform draws",

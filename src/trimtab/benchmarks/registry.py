@@ -13,6 +13,7 @@ from pathlib import Path
 from trimtab.base.errors import InvalidArgument, UnknownName, message
 from trimtab.benchmarks.problem import Problem
 from trimtab.benchmarks.problems.bbob import Bbob
+from trimtab.benchmarks.problems.lcbench import METRICS, Lcbench, lcbench_tasks
 from trimtab.benchmarks.problems.olympus import Olympus, olympus_tables
 from trimtab.benchmarks.problems.penalties import PENALTIES, Penalties
 from trimtab.benchmarks.problems.tables import Table
@@ -21,8 +22,8 @@ from trimtab.benchmarks.wrappers import CategoricalCopies, Delayed, Noisy, Shift
 
 __all__ = ["SETS", "make_problem", "problem_names", "quiet_name", "set_of"]
 
-SETS = ("bbob", "tables", "training", "penalties")
-"""The sets that are reported, one apart from the other."""
+SETS = ("bbob", "tables", "training", "penalties", "lcbench")
+"""The sets that are reported, one apart from the other. The last one is empty without the folder of its surrogate."""
 
 FUNCTIONS = (2, 5, 7, 9, 11, 13, 14, 16, 18, 19, 22, 23)
 DIMENSIONS = (3, 6, 12)
@@ -45,15 +46,16 @@ _WRAPPERS: dict[str, Callable[[Problem, float], Problem]] = {
 }
 
 
-def problem_names(chosen: str, olympus: Path | None = None) -> list[str]:
+def problem_names(chosen: str, olympus: Path | None = None, lcbench: Path | None = None) -> list[str]:
     """The names of the problems in a set.
 
     Arguments:
         chosen: one of `SETS`.
         olympus: a folder of Olympus tables, which then join the set "tables".
+        lcbench: the folder of LCBench's surrogate; the set "lcbench" is then its tasks for developing on.
 
     Raises:
-        UnknownName: there is no such set.
+        UnknownName: there is no such set, or the folder does not hold the surrogate.
     """
     if chosen == "bbob":
         return [f"bbob-f{function}-d{dimension}" for dimension in DIMENSIONS for function in FUNCTIONS]
@@ -64,6 +66,8 @@ def problem_names(chosen: str, olympus: Path | None = None) -> list[str]:
         return [f"training-{training}" for training in TRAININGS]
     if chosen == "penalties":
         return [f"penalties-{which}" for which in PENALTIES]
+    if chosen == "lcbench":
+        return [] if lcbench is None else [f"lcbench-{task}" for task in lcbench_tasks(lcbench)]
     raise UnknownName(message("there is no set of problems of this name", got=chosen, allowed=", ".join(SETS)))
 
 
@@ -86,19 +90,21 @@ def quiet_name(name: str) -> str:
     return "+".join(part for part in name.split("+") if not part.startswith("noisy:"))
 
 
-def make_problem(name: str, olympus: Path | None = None) -> Problem:
+def make_problem(name: str, olympus: Path | None = None, lcbench: Path | None = None) -> Problem:
     """A problem by its name, wrappers included.
 
     Arguments:
         name: such as "bbob-f5-d3", "bbob-f5-d3-i2", "table-segment", "training-svm+delayed:0.5".
         olympus: the folder in which the tables called "olympus-..." are.
+        lcbench: the folder of the surrogate that answers "lcbench-...".
 
     Raises:
         UnknownName: there is no such problem or wrapper.
-        InvalidArgument: an Olympus table without its folder, or a wrapper that cannot be put on this problem.
+        InvalidArgument: an Olympus table or LCBench task without its folder, or a wrapper that cannot be put on this
+            problem.
     """
     plain, *wrappers = name.split("+")
-    problem = _plain(plain, olympus)
+    problem = _plain(plain, olympus, lcbench)
     for text in wrappers:
         kind, _, amount = text.partition(":")
         if kind not in _WRAPPERS or not re.fullmatch(r"\d+(\.\d+)?", amount):
@@ -108,7 +114,7 @@ def make_problem(name: str, olympus: Path | None = None) -> Problem:
     return problem
 
 
-def _plain(name: str, olympus: Path | None) -> Problem:
+def _plain(name: str, olympus: Path | None, lcbench: Path | None) -> Problem:
     """A problem without wrappers."""
     family, _, rest = name.partition("-")
     found = _BBOB.fullmatch(name)
@@ -126,11 +132,18 @@ def _plain(name: str, olympus: Path | None) -> Problem:
                 message("an Olympus table needs the folder of the tables", got=name, do="give it with --olympus PATH")
             )
         return Olympus(olympus, rest)
+    if family == "lcbench":
+        if lcbench is None:
+            raise InvalidArgument(
+                message("an LCBench task needs the folder of its surrogate", got=name, do="give it with --lcbench PATH")
+            )
+        task, _, metric = rest.partition("-")
+        return Lcbench(lcbench, task, metric or METRICS[0])
     raise UnknownName(
         message(
             "there is no problem of this name",
             got=name,
-            allowed="bbob-fF-dD, bbob-fF-dD-iI, table-NAME, olympus-NAME, training-NAME, penalties-NAME",
+            allowed="bbob-fF-dD, bbob-fF-dD-iI, table-NAME, olympus-NAME, training-NAME, penalties-NAME, lcbench-TASK",
             do="list them with: trimtab bench list",
         )
     )

@@ -34,11 +34,13 @@ class Places:
         runs: the folder of all runs.
         environments: the folder of the libraries' environments; needed for peers from elsewhere.
         olympus: the folder of Olympus tables; needed for problems from there.
+        lcbench: the folder of LCBench's surrogate; likewise.
     """
 
     runs: Path
     environments: Path | None = None
     olympus: Path | None = None
+    lcbench: Path | None = None
 
 
 @final
@@ -83,7 +85,7 @@ def sweep(runs: Sequence[Run], places: Places, jobs: int, on_end: Callable[[RunE
     check_count(jobs, "jobs")
     peers = {name: _checked_peer(name, places) for name in dict.fromkeys(run.peer for run in runs)}
     for name in dict.fromkeys(run.problem for run in runs):
-        make_problem(name, places.olympus)
+        make_problem(name, places.olympus, places.lcbench)
     left = [run for run in runs if not is_done(places.runs, run)]
     hands = _Hands(left, peers, places, min(jobs, max(len(left), 1)))
     failures = 0
@@ -148,9 +150,15 @@ class _Hands:
         Raises:
             PeerFailed: the worker is gone.
         """
-        where = {"folder": str(self._places.runs), "olympus": str(self._places.olympus or "") or None}
+        places = self._places
+        where = {"folder": str(places.runs), "olympus": _text(places.olympus), "lcbench": _text(places.lcbench)}
         request = {"run": asdict(run), "command": list(self._peers[run.peer].command), **where}
         return str(talk.request(request).get("failed", ""))
+
+
+def _text(folder: Path | None) -> str | None:
+    """A folder as JSON has it."""
+    return None if folder is None else str(folder)
 
 
 _WORKER = Peer("worker", (sys.executable, "-m", "trimtab.benchmarks.worker"))

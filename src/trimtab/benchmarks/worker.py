@@ -1,6 +1,6 @@
 """A process that does one run after the other, as JSON lines on its standard input say; each is answered by one line.
 
-    {"run": {...}, "command": ["python", "peer_loop.py", ...], "folder": "runs", "olympus": null}
+    {"run": {...}, "command": ["python", "peer_loop.py", ...], "folder": "runs", "olympus": null, "lcbench": null}
     {"done": true}  or  {"failed": "optuna:gp: ValueError: ..."}
 
 It stays between runs, so that tables and libraries are loaded once.
@@ -53,17 +53,17 @@ def _do(request: dict[str, Any]) -> None:
     quiet = quiet_name(run.problem)
     run_peer(
         run,
-        _problem(run.problem, request["olympus"]),
+        _problem(run.problem, request["olympus"], request["lcbench"]),
         Peer(run.peer, tuple(request["command"])),
         Path(request["folder"]),
-        None if quiet == run.problem else _problem(quiet, request["olympus"]),
+        None if quiet == run.problem else _problem(quiet, request["olympus"], request["lcbench"]),
     )
 
 
 @lru_cache(maxsize=4)
-def _problem(name: str, olympus: str | None) -> Problem:
+def _problem(name: str, olympus: str | None, lcbench: str | None) -> Problem:
     """A problem, kept while its runs follow one another."""
-    return make_problem(name, None if olympus is None else Path(olympus))
+    return make_problem(name, *(None if folder is None else Path(folder) for folder in (olympus, lcbench)))
 
 
 if __name__ == "__main__":

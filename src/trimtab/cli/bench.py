@@ -34,6 +34,7 @@ class Set(StrEnum):
     TABLES = "tables"
     TRAINING = "training"
     PENALTIES = "penalties"
+    LCBENCH = "lcbench"
 
 
 class ReportFormat(StrEnum):
@@ -49,6 +50,10 @@ OlympusOption = Annotated[
     Path | None,
     typer.Option("--olympus", metavar="DIR", exists=True, file_okay=False, help="A folder of Olympus tables."),
 ]
+LcbenchOption = Annotated[
+    Path | None,
+    typer.Option("--lcbench", metavar="DIR", exists=True, file_okay=False, help="The folder of LCBench's surrogate."),
+]
 EnvironmentsOption = Annotated[
     Path, typer.Option("--environments", metavar="DIR", help="Where the peers' environments are.")
 ]
@@ -56,14 +61,14 @@ DEFAULT_ENVIRONMENTS = Path("peers")
 
 
 @bench.command("list")
-def list_(olympus: OlympusOption = None, format: FormatOption = Format.TABLE) -> None:
+def list_(olympus: OlympusOption = None, lcbench: LcbenchOption = None, format: FormatOption = Format.TABLE) -> None:
     """List the problems and the peers."""
     from trimtab.benchmarks import SETS, problem_names
     from trimtab.benchmarks.peer import PEERS
     from trimtab.cli.screen import Screen, print_rows
     from trimtab.tuners import CATALOGUE
 
-    problems = [(chosen, name) for chosen in SETS for name in problem_names(chosen, olympus)]
+    problems = [(chosen, name) for chosen in SETS for name in problem_names(chosen, olympus, lcbench)]
     peers = [("peer", name) for name in (*PEERS, *(f"trimtab:{tuner}" for tuner in CATALOGUE))]
     if format is not Format.TABLE:
         print_rows([{"kind": kind, "name": name} for kind, name in (*problems, *peers)], format)
@@ -121,6 +126,7 @@ def run(
     jobs: Annotated[int, typer.Option("-j", "--jobs", min=1, help="Runs at once.")] = 1,
     environments: EnvironmentsOption = DEFAULT_ENVIRONMENTS,
     olympus: OlympusOption = None,
+    lcbench: LcbenchOption = None,
 ) -> None:
     """Run peers on problems. What is there is kept, so the same command goes on after an interrupt.
 
@@ -132,7 +138,10 @@ def run(
     from trimtab.cli.screen import Screen, again
     from trimtab.cli.signals import interruptible
 
-    names = [*(problem or ()), *(name for chosen in set_ or () for name in problem_names(chosen.value, olympus))]
+    names = [
+        *(problem or ()),
+        *(name for chosen in set_ or () for name in problem_names(chosen.value, olympus, lcbench)),
+    ]
     names = [f"{name}+{wrap}" if wrap else name for name in names]
     if not names or not peer:
         raise typer.BadParameter("give --peer at least once, and --set or --problem; see: trimtab bench list")
@@ -142,7 +151,7 @@ def run(
     screen.say(f"{len(todo)} runs, {done} of them are there")
     with interruptible() as ending, _progress(screen, len(todo), done) as on_end:
         try:
-            failed = sweep(todo, Places(runs, environments, olympus), jobs, on_end)
+            failed = sweep(todo, Places(runs, environments, olympus, lcbench), jobs, on_end)
         except KeyboardInterrupt:
             there = sum(is_done(runs, one) for one in todo)
             screen.say(f"interrupted; {there} of {len(todo)} runs are there\ngo on: {again()}", whole=True)

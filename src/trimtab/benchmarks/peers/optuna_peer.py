@@ -3,7 +3,8 @@
 Conditions are kept the way Optuna's users write them: a nested parameter is asked for only in its branch.
 An ordinal is the integer of its place. Settings are the defaults but for two that its documentation
 advises: TPE models parameters together (`multivariate`, with `group` where the space has conditions) and
-counts running trials (`constant_liar`) in parallel runs.
+counts running trials (`constant_liar`) in parallel runs. Where the setup has a list `first` of configurations, they are
+enqueued, so they are asked for before the sampler is.
 """
 
 from __future__ import annotations
@@ -25,6 +26,10 @@ class Peer:
         self.library = f"optuna {self._optuna.__version__}"
         self._columns = setup["columns"]
         self._study = self._optuna.create_study(sampler=self._sampler(setup, method))
+        for coordinates in setup.get("first", ()):
+            self._study.enqueue_trial(
+                {column["name"]: _whole(column, coordinates[column["name"]]) for column in self._columns}
+            )
         self._running: dict[int, Any] = {}
 
     def ask(self, number: int) -> dict[str, float]:

@@ -64,7 +64,6 @@ class ExactFit:
         value: the mean loss there, which no other setting beats on these tasks.
         low, high: the interval of ties around `at`.
         domain: the interval that all dual functions cover.
-        pieces: of the mean loss.
         breakpoints: of the mean loss, ascending, shape (pieces - 1,).
         losses: loss of each task at `at`, shape (tasks,).
         curve: points of the mean loss for a plot, ascending, with both sides of every breakpoint, shape (n, 2).
