@@ -239,3 +239,23 @@ def test_a_study_with_a_name_of_any_kind(trimtab: Command, here: Path) -> None:
         assert "\x1b" not in ran.out or "csv" in words
     trimtab("report", name)
     assert [path.name for path in here.glob("*.html")] == ["日本-31m-..-..-x.html"]
+
+
+def test_a_run_begins_from_past_studies(trimtab: Command, file: File, here: Path) -> None:
+    path = file()
+    past = "sqlite:///past.db"
+    for name in ("one", "two"):
+        assert trimtab("run", path, "--n-trials", 12, "--storage", past, "--study-name", name, "-q").status == 0
+    told = trimtab("run", path, "--n-trials", 4, "--seed", 0, "--corpus", past)
+    assert told.status == 0
+    assert "begins from 2 past studies" in told.out
+    trials = json.loads(trimtab("show", "-f", "json").out)
+    assert any(trial["tuner"].startswith("warm-start/") for trial in trials["trials"])
+    alone = trimtab("run", path, "--n-trials", 4, "--storage", past, "--corpus", past, "--study-name", "one")
+    assert "begins from 1 past study" in alone.out  # its own trials are no past ones
+    trimtab("run", path, "--n-trials", 1, "--storage", "sqlite:///only.db")
+    empty = trimtab("run", path, "--n-trials", 2, "--storage", "sqlite:///only.db", "--corpus", "sqlite:///only.db")
+    assert empty.status == 2
+    assert "sqlite:///only.db holds no past study" in empty.err
+    assert trimtab("run", path, "--corpus", "sqlite:///none.db").status == 2
+    assert not (here / "none.db").exists()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +15,10 @@ from trimtab.cli.options import DEFAULT_STORAGE, StorageOption
 if TYPE_CHECKING:
     from trimtab.base.ports import Storage
     from trimtab.cli.loading import Loaded
+    from trimtab.cli.screen import Screen
+    from trimtab.space import Space
     from trimtab.study import Study
+    from trimtab.tuners.tasks.transfer import Corpus
 
 __all__ = ["run"]
 
@@ -45,6 +48,10 @@ def run(
         str | None, typer.Option(metavar="WAY", help="'minimize' (the default) or 'maximize'; goes before the file's.")
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, metavar="N", help="Of every random number.")] = None,
+    corpus: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="A storage of past studies to begin from, their settings named alike."),
+    ] = None,
     trial_timeout: Annotated[
         str | None, typer.Option(metavar="TIME", help="End a trial that takes longer; needs 'processes'.")
     ] = None,
@@ -73,9 +80,13 @@ def run(
     loaded = load_file(file)
     screen = Screen()
     with closing(open_storage(storage)) as kept:
-        study = _study(kept, study_name or _stem(loaded.path), loaded, direction, tuner, seed)
+        name = study_name or _stem(loaded.path)
+        past = None if corpus is None else _corpus(corpus, kept if corpus == storage else None, name)
+        study = _study(kept, name, loaded, direction, tuner, seed, past)
         if not quiet:
             screen.say(f"study {study.study_name!r} in {storage}, {_goal(study)}")
+            if past is not None:
+                _tell_corpus(past, loaded.space, screen)
         end = run_study(study, loaded.objective, limits, screen, quiet)
         raise typer.Exit(finish(study, end, storage, screen))
 
@@ -99,8 +110,44 @@ def _executor(executor: str | None, trial_timeout: str | None) -> str | None:
     return executor or "processes"
 
 
+def _corpus(url: str, kept: Storage | None, name: str) -> Corpus:
+    """The past studies in a storage, without the one that is to run.
+
+    Raises:
+        StorageError: there is no such storage.
+        InvalidArgument: it holds no other study.
+    """
+    from trimtab.cli.opening import opened
+    from trimtab.tuners.tasks.transfer import Corpus
+
+    with nullcontext(kept) if kept is not None else opened(url) as past:
+        others = [record.name for record in past.studies() if record.name != name]
+        if not others:
+            raise InvalidArgument(
+                message(f"{url} holds no past study", do="give a storage with studies of other tasks to --corpus")
+            )
+        return Corpus.from_storage(past, others)
+
+
+def _tell_corpus(corpus: Corpus, space: Space | None, screen: Screen) -> None:
+    """How many past studies the new one begins from, and why others say nothing."""
+    from trimtab.report.wording import count
+
+    matched = None if space is None else corpus.on(space)
+    tasks, reasons = (corpus.tasks, corpus.reasons) if matched is None else (matched.tasks, matched.reasons)
+    screen.say(f"begins from {count(len(tasks), 'past study', 'past studies')}")
+    for name, reason in reasons.items():
+        screen.say(f"left out: {name!r}, {reason}")
+
+
 def _study(
-    kept: Storage, name: str, loaded: Loaded, direction: str | None, tuner: str | None, seed: int | None
+    kept: Storage,
+    name: str,
+    loaded: Loaded,
+    direction: str | None,
+    tuner: str | None,
+    seed: int | None,
+    corpus: Corpus | None,
 ) -> Study:
     """The study, made where it is missing. One that is there keeps its seed, and its tuner where none is named."""
     from trimtab.api import create_study, load_study
@@ -109,7 +156,7 @@ def _study(
     known = any(record.name == name for record in kept.studies())
     if not known or any(way is not None for way in ways.values()):
         create_study(name, kept, space=loaded.space, tuner=tuner or "auto", seed=seed, load_if_exists=True, **ways)
-    study = load_study(name, kept, space=loaded.space, tuner=tuner)
+    study = load_study(name, kept, space=loaded.space, tuner=tuner, corpus=corpus)
     if loaded.default is not None and not study.trials:
         study.enqueue_trial(loaded.default)
     return study
