@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from trimtab.base.errors import InvalidArgument, StudyExists, UnknownName, check_count, message
@@ -42,7 +43,7 @@ def create_study(
     seed: int | None = None,
     load_if_exists: bool = False,
     lease: float = 60.0,
-    corpus: Corpus | None = None,
+    corpus: Corpus | str | None = None,
 ) -> Study:
     """Make a study.
 
@@ -59,7 +60,8 @@ def create_study(
             its seed stands.
         lease: seconds after which a worker that is not heard of has lost its trial.
         corpus: past studies that the tuner is warm-started from, under a guard; see
-            `trimtab.tuners.tasks.transfer`. It is not stored: give it to `load_study` again.
+            `trimtab.tuners.tasks.transfer`. A URL stands for all other studies of that storage. It is not
+            stored: give it to `load_study` again.
 
     Raises:
         StudyExists: the name is taken, and `load_if_exists` is False.
@@ -83,7 +85,7 @@ def create_study(
     if not lease > 0:
         raise InvalidArgument(message("lease must be a time in seconds", got=lease, allowed="above 0"))
     made = make_tuner(tuner)
-    warm = _warmed(made, corpus)
+    warm = _warmed(made, corpus, name)
     opened = _storage(storage)
     created = StudyCreated(
         objectives=objectives,
@@ -108,7 +110,7 @@ def load_study(
     tuner: str | Tuner[Space] | None = None,
     pruner: Pruner[Space] | None = None,
     lease: float = 60.0,
-    corpus: Corpus | None = None,
+    corpus: Corpus | str | None = None,
 ) -> Study:
     """Open a study that is there.
 
@@ -132,7 +134,7 @@ def load_study(
         record = opened.snapshot(name).study
         space = _same_study(record, record.objectives, space)
     if corpus is not None:
-        tuner = _warmed(make_tuner(opened.snapshot(name).study.tuner if tuner is None else tuner), corpus)
+        tuner = _warmed(make_tuner(opened.snapshot(name).study.tuner if tuner is None else tuner), corpus, name)
     return Study(name, opened, _WIRING, space=space, tuner=tuner, pruner=pruner, lease=lease)
 
 
@@ -197,12 +199,18 @@ def _same_study(record: StudyRecord, objectives: tuple[Objective, ...], space: S
     return check_same(None if record.space is None else Space.from_json(record.space), space)
 
 
-def _warmed(tuner: Tuner[Space], corpus: Corpus | None) -> Tuner[Space]:
-    """The tuner, warm-started where there is a corpus."""
+def _warmed(tuner: Tuner[Space], corpus: Corpus | str | None, name: str) -> Tuner[Space]:
+    """The tuner, warm-started where there is a corpus; a study is no part of its own."""
     if corpus is None:
         return tuner
-    from trimtab.tuners.tasks.transfer import WarmStart
+    from trimtab.tuners.tasks.transfer import Corpus, WarmStart
 
+    if isinstance(corpus, str):
+        with closing(_storage(corpus)) as past:
+            others = [record.name for record in past.studies() if record.name != name]
+            if not others:
+                raise InvalidArgument(message(f"the corpus {corpus} holds no past study", do="check the URL"))
+            corpus = Corpus.from_storage(past, others)
     return WarmStart(tuner, corpus)
 
 

@@ -149,4 +149,17 @@ def test_wrong_arguments_are_refused() -> None:
     with pytest.raises(InvalidArgument, match="portfolio"):
         WarmStart(make_tuner("gp"), Corpus(), portfolio=-1)
     with pytest.raises(InvalidArgument, match="corpus must be a Corpus"):
-        tt.create_study(space=LINE, corpus="past.db")
+        tt.create_study(space=LINE, corpus=[1])  # type: ignore[arg-type]
+
+
+def test_a_url_stands_for_the_other_studies_of_a_storage(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'past.db'}"
+    with pytest.raises(InvalidArgument, match="holds no past study"):
+        tt.create_study("new", url, space=LINE, corpus=url)
+    past = tt.create_study("past", url, space=LINE, seed=0, tuner="random")
+    past.optimize(lambda trial: trial.params["x"] ** 2, n_trials=15)
+    made = tt.create_study("new", url, space=LINE, seed=0, tuner="random", corpus=url)
+    again = tt.load_study("new", url, corpus=url)
+    for study in (made, again):
+        trial = study.ask()
+        assert study.trials[trial.number].tuner.startswith("warm-start/")
