@@ -11,9 +11,9 @@ study after n - w(n) trials. For the other n - w(n) trials are those of the cold
 
 Here `is_warm_turn` keeps, for every corpus and objective,
 
-    w(n) <= most_warm(n) = min(n - floor(n / 4), ceil(3 sqrt(n)))
+    w(n) <= most_warm(n) = min(n - floor(n / 6), ceil(4 sqrt(n)))
 
-so the study without a corpus is ahead by no more than that many trials: 7 of 9, 14 of 20, 22 of 50, 30 of 100, 95 of
+so the study without a corpus is ahead by no more than that many trials: 8 of 9, 17 of 20, 29 of 50, 40 of 100, 127 of
 1,000; a vanishing share. And a corpus that does not pay costs less. A warm trial is granted while a warm trial holds
 the best value told, or else up to w(n) <= patience(n) = 3 + floor(log2(n)): if from trial m on the best is a cold one,
 then
@@ -47,7 +47,7 @@ __all__ = ["WARM", "cold_history", "extended", "is_warm_turn", "most_warm", "pat
 WARM = "warm-start/"
 """How the tuner's name of every warm trial begins."""
 
-STEADY, EACH, FREE = 3.0, 4, 3
+STEADY, EACH, FREE = 4.0, 6, 3
 """Warm trials by the root of all, which trial is a cold one at first, and warm trials before any proves anything."""
 
 
@@ -55,7 +55,7 @@ def most_warm(trials: int) -> int:
     """How many of the first so many trials are warm ones, at most.
 
     >>> [most_warm(n) for n in (1, 4, 9, 20, 50, 100, 1000)]
-    [1, 3, 7, 14, 22, 30, 95]
+    [1, 4, 8, 17, 29, 40, 127]
     """
     return min(trials - trials // EACH, math.ceil(STEADY * math.sqrt(trials)))
 

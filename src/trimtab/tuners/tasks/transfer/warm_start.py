@@ -54,7 +54,7 @@ class WarmStart:
     """A tuner that begins with what past studies taught, and is never far behind itself without them.
 
     After n trials its best value is at most that of `tuner` alone after n - w(n) trials, where w(n), the number of warm
-    trials, is at most min(n - floor(n / 4), ceil(3 sqrt(n))), and at most 3 + floor(log2(n)) while no warm trial is
+    trials, is at most min(n - floor(n / 6), ceil(4 sqrt(n))), and at most 3 + floor(log2(n)) while no warm trial is
     the best; see `trimtab.tuners.tasks.transfer.guard` for what exactly is proven.
 
     Arguments:
