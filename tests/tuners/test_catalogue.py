@@ -8,7 +8,10 @@ import sys
 import pytest
 
 from trimtab.base.errors import InvalidArgument, UnknownName
+from trimtab.base.refs import Reference
 from trimtab.tuners import CATALOGUE, make_tuner, references_of
+from trimtab.tuners.catalogue import TRANSFER, WARM
+from trimtab.tuners.tasks.transfer import guard
 from trimtab.tuners.values.random_search import RandomSearch
 
 
@@ -44,6 +47,19 @@ def test_something_else_is_refused() -> None:
 
 def test_names_that_no_tuner_has_have_no_references() -> None:
     assert references_of("enqueued") == ()
+    assert references_of("warm-start/enqueued") == ()
+
+
+@pytest.mark.parametrize("method", TRANSFER)
+def test_methods_of_transfer_are_cited_with_and_without_the_mark_of_a_warm_start(method: str) -> None:
+    found = references_of(method)
+    assert found
+    assert all(isinstance(reference, Reference) for reference in found)
+    assert references_of(WARM + method) == found
+
+
+def test_the_mark_of_a_warm_start_is_its_own() -> None:
+    assert WARM == guard.WARM
 
 
 @pytest.mark.parametrize("name", ["random", "grid", "auto"])

@@ -28,6 +28,17 @@ CATALOGUE = {
 }
 """Name -> "module:class" of a tuner that needs no arguments."""
 
+TRANSFER = {
+    "default-portfolio": "trimtab.tuners.tasks.transfer.default_portfolio:PORTFOLIO_REFS",
+    "pruned-space": "trimtab.tuners.tasks.transfer.pruned_space:PERRONE_2019",
+    "quantile-prior": "trimtab.tuners.tasks.transfer.quantile_prior:SALINAS_2020",
+    "ranking-weighted": "trimtab.tuners.tasks.transfer.ranking_weighted:FEURER_2018",
+}
+"""Name of a method that needs a corpus -> where its source, or sources, are."""
+
+WARM = "warm-start/"
+"""What a warm start writes before the name of the method that it asked."""
+
 
 def make_tuner(tuner: str | Tuner[Space]) -> Tuner[Space]:
     """A fresh tuner by its name, or the tuner itself.
@@ -54,12 +65,20 @@ def make_tuner(tuner: str | Tuner[Space]) -> Tuner[Space]:
 
 
 def references_of(name: str) -> Sequence[Reference]:
-    """The sources of a tuner by the name that its suggestions carry; none for a name that is not in the catalogue.
+    """The sources of a tuner by the name that its suggestions carry; none for a name that is not known here.
 
     >>> [reference.year for reference in references_of("random")]
     [2012]
+    >>> [reference.arxiv for reference in references_of("warm-start/ranking-weighted")]
+    ['1802.02219']
     """
-    return make_tuner(name).refs if name in CATALOGUE else ()
+    if name in CATALOGUE:
+        return make_tuner(name).refs
+    method = name.removeprefix(WARM)
+    if method not in TRANSFER:
+        return ()
+    found = cast("Reference | Sequence[Reference]", load(TRANSFER[method]))
+    return (found,) if isinstance(found, Reference) else found
 
 
 def _target(name: str) -> str:

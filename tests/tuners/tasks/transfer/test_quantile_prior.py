@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -30,6 +32,7 @@ def test_scores_depend_on_the_order_alone(values: list[int], data: st.DataObject
     assert normal_scores(losses)[failed] >= normal_scores(losses).max()
 
 
+@cache
 def corpus(trials: int = 60, noise: float = 0.02) -> Corpus:
     """Bowls around (0.7, 0.3), on scales of their own."""
     tasks = []

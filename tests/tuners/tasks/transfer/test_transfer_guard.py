@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,7 @@ def bowl(params: Mapping[str, Any]) -> float:
     return float((math.log10(params["x"]) + 1) ** 2 + (params["y"] - 0.5) ** 2 + 0.05 * (params["n"] - 3) ** 2)
 
 
+@cache
 def corpus(kind: str) -> Corpus:
     """Three tasks of 25 trials: as they are, shuffled, negated, failed in part, or of another space."""
     tasks = []
@@ -102,10 +104,10 @@ def test_the_cold_trials_are_those_of_the_cold_study(tuner: str, kind: str, obje
 
 def test_the_gaussian_process_goes_on_as_it_would_alone() -> None:
     """The tuner that learns most from its own trials, in all its parts."""
-    warm, cold = study("gp", 14, past=corpus("shuffled")), study("gp", 10)
+    warm, cold = study("gp", 14, past=corpus("shuffled")), study("gp", 8)
     kept = [trial.params for trial in warm.trials if not trial.tuner.startswith(WARM)]
     assert kept == [trial.params for trial in cold.trials[: len(kept)]]
-    assert len(kept) >= 14 - most_warm(14)
+    assert 14 - most_warm(14) <= len(kept) <= 8
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=400))
@@ -170,7 +172,7 @@ def test_trials_from_elsewhere_belong_to_both() -> None:
     """An enqueued configuration stands in the cold history, where the cold study would have it."""
     made = tt.create_study(space=SPACE, tuner="random", seed=5, corpus=corpus("good"))
     made.enqueue_trial({"x": 0.5, "y": 0.5, "n": 5})
-    made.optimize(lambda trial: bowl(trial.params), n_trials=8)
+    made.optimize(lambda trial: bowl(trial.params), n_trials=12)
     alone = tt.create_study(space=SPACE, tuner="random", seed=5)
     alone.enqueue_trial({"x": 0.5, "y": 0.5, "n": 5})
     alone.optimize(lambda trial: bowl(trial.params), n_trials=5)

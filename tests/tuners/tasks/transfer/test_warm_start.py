@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +17,19 @@ from trimtab.space import Float, Space
 from trimtab.storage import open_storage
 from trimtab.testing.histories import make_history
 from trimtab.testing.tuner_kit import CONDITIONAL, NUMBERS, SMALL, TunerKit, loss
-from trimtab.tuners import make_tuner
+from trimtab.tuners import make_tuner, references_of
+from trimtab.tuners.catalogue import TRANSFER
 from trimtab.tuners.tasks.transfer import (
     Corpus,
     CorpusTask,
     DefaultPortfolio,
     PrunedSpace,
+    QuantilePrior,
     RankingWeighted,
     WarmStart,
 )
+from trimtab.tuners.tasks.transfer.guard import WARM
+from trimtab.tuners.tasks.transfer.warm_start import METHODS
 
 LINE = Space(x=Float(0.0, 1.0), y=Float(0.0, 1.0))
 
@@ -39,6 +44,7 @@ def made_corpus(count: int = 6) -> Corpus:
     return Corpus(tasks)
 
 
+@cache
 def bowls(count: int = 6, trials: int = 30) -> Corpus:
     """Tasks on the unit square with bowls around (0.8, 0.2)."""
     tasks = []
@@ -98,6 +104,17 @@ def test_names_say_which_part_proposed() -> None:
     assert set(names) == {*names[1:3], "warm-start/quantile-prior", "random"}
     assert all("warm trial" in t.why if t.tuner.startswith("warm") else "cold trial" in t.why for t in study.trials)
     assert study.replay().same
+
+
+def test_a_study_cites_what_its_warm_trials_came_from() -> None:
+    """Each part that proposed one, under the name that its trials carry, and nothing that was not asked."""
+    study = tt.create_study(space=LINE, seed=0, tuner="random", corpus=bowls())
+    study.optimize(lambda trial: (trial.params["x"] - 0.8) ** 2 + (trial.params["y"] - 0.2) ** 2, n_trials=3)
+    assert [trial.tuner for trial in study.trials] == [WARM + "default-portfolio"] * 2 + [WARM + "ranking-weighted"]
+    assert study.citations() == [*DefaultPortfolio.refs, *RankingWeighted.refs]
+    assert references_of(WARM + "quantile-prior") == QuantilePrior.refs
+    assert references_of(WARM + "pruned-space") == PrunedSpace(bowls(), make_tuner("grid")).refs[:1]
+    assert {*METHODS, DefaultPortfolio.name} == set(TRANSFER)
 
 
 def test_a_corpus_that_says_nothing_leaves_the_cold_tuner() -> None:
