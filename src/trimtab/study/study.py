@@ -60,6 +60,7 @@ from trimtab.study.workers import worker_name
 
 if TYPE_CHECKING:
     from trimtab.study.replay import Replay
+    from trimtab.trust.default_guard import DefaultOrTuned
 
 __all__ = ["Study", "Wiring"]
 
@@ -235,6 +236,27 @@ class Study:
 
         history = self._view.refresh()
         return select(history, objective=objective, method=method, level=level, default=default, certify=certify)
+
+    def default_or_tuned(
+        self, default: int = 0, *, objective: str | None = None, level: float | None = None, smoothed: bool = False
+    ) -> DefaultOrTuned:
+        """Whether tuning helped: the selected trial or the default, whichever the data speak for.
+
+        Arguments:
+            default: number of the trial that ran the default configuration.
+            objective: which one, where there are several.
+            level: how sure the gain has to be; by default 0.95, smoothed 0.8.
+            smoothed: let neighbouring trials vote, for random and other space-filling searches; measured, not
+                proved. See `trimtab.trust.compare_with_default`.
+
+        Raises:
+            UnknownName: no trial is complete and feasible.
+            InvalidArgument: an unknown objective, a level outside (0, 1), or a default that is no trial.
+        """
+        from trimtab.trust import compare_with_default
+
+        history = self._view.refresh()
+        return compare_with_default(history, default, objective=objective, level=level, smoothed=smoothed)
 
     def output(self, number: int) -> str:
         """The last part of what a trial printed, where its executor kept it."""

@@ -14,13 +14,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from trimtab.base.errors import InvalidArgument, TrimtabError, UnknownName, check_count, message
+from trimtab.base.errors import TrimtabError
 from trimtab.base.history import History
 from trimtab.base.records import Objective, Params
 from trimtab.space import Space
-from trimtab.trust.observed import objective_index
 
 if TYPE_CHECKING:
     from trimtab.surrogates.certificates import Certificate
@@ -69,9 +66,10 @@ def certify(
             trials that no surrogate can be fitted to.
     """
     from trimtab.surrogates.certificates import certified_minimum
+    from trimtab.trust.fitted import evidence_of, fitted, one_objective
 
-    seen = _one_objective(history, objective)
-    model = _surrogate(seen, most)
+    seen = one_objective(history, objective)
+    model = fitted(evidence_of(seen, most), seen.space, seen.study.name)
     found = certified_minimum(model, seen.space, epsilon=epsilon, nodes=nodes, seconds=seconds)
     return _signed(found, seen.objectives[0])
 
@@ -82,46 +80,16 @@ def certificate_note(history: History[Space], objective: str | int | None, trial
     A surrogate that cannot be fitted or certified makes a sentence that says so, never an error.
     """
     from trimtab.surrogates.certificates import certified_minimum
+    from trimtab.trust.fitted import evidence_of, fitted, one_objective
 
-    seen = _one_objective(history, objective)
+    seen = one_objective(history, objective)
     try:
-        model = _surrogate(seen, MOST)
+        model = fitted(evidence_of(seen, MOST), seen.space, seen.study.name)
         found = certified_minimum(model, seen.space, epsilon=EPSILON, seconds=seconds)
     except TrimtabError as error:
         return f"The surrogate's optimum could not be certified: {error}"
     signed = _signed(found, seen.objectives[0])
     return _sentence(signed, model.trials, _predicted(model, seen, trial))
-
-
-def _one_objective(history: History[Space], objective: str | int | None) -> History[Space]:
-    """The history with the chosen objective only, since a surrogate models one."""
-    chosen = history.objectives[objective_index(history, objective)]
-    if len(history.objectives) == 1:
-        return history
-    return History(history.study.with_(objectives=(chosen,)), history.space, list(history), history.seq)
-
-
-def _surrogate(history: History[Space], most: int) -> Model:
-    """The model of what was told."""
-    from trimtab.surrogates.evidence import gather, subset, told_numbers
-    from trimtab.surrogates.gp import Embedding, NotPositiveDefinite, build, fit_settings
-
-    check_count(most, "most", do="fit to at least one observation")
-    study, space = history.study.name, history.space
-    if not len(space):
-        raise InvalidArgument(message(f"study {study!r} has a space without parameters, so no optimum to look for"))
-    evidence = gather(history, subset(history, told_numbers(history), most))
-    if not evidence.good.any():
-        text = f"study {study!r} has no trial that is complete and feasible, so there is nothing to fit a surrogate to"
-        raise UnknownName(message(text, do="run more trials"))
-    # The certificate's bounds are about values; what gradients would add is left out.
-    evidence = replace(evidence, gradients=np.full(evidence.raw.shape, np.nan))
-    embedding, unit = Embedding(space.columns), space.to_unit(evidence.raw)
-    try:
-        return build(evidence, unit, embedding, fit_settings(evidence, unit, embedding))
-    except NotPositiveDefinite as error:
-        text = f"no surrogate can be fitted to the {len(unit)} trials of study {study!r}: {error}"
-        raise InvalidArgument(message(text)) from error
 
 
 def _signed(found: Certificate, objective: Objective) -> Certificate:

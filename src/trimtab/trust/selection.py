@@ -25,12 +25,13 @@ from trimtab.space import Space
 from trimtab.trust.bare_values import BareValues, read_values
 from trimtab.trust.candidates import Absent, Candidates, Evidence, Reader
 from trimtab.trust.certify import certificate_note
+from trimtab.trust.default_guard import DefaultOrTuned, default_or_tuned, smoothed_or_default
 from trimtab.trust.losses import PairedLosses, read_losses
 from trimtab.trust.observed import objective_index
 from trimtab.trust.replicates import Replicates, read_replicates
 from trimtab.trust.standard_errors import StandardErrors, read_standard_errors
 
-__all__ = ["SELECTION_METHODS", "select", "selection_references"]
+__all__ = ["SELECTION_METHODS", "compare_with_default", "select", "selection_references"]
 
 S = TypeVar("S")
 
@@ -92,6 +93,40 @@ def select(
         *([certificate_note(cast(History[Space], history), objective, found.trial)] if certify else []),
     ]
     return replace(found, caveats=tuple(caveats))
+
+
+def compare_with_default(
+    history: History[S],
+    default: int = 0,
+    *,
+    objective: str | int | None = None,
+    level: float | None = None,
+    smoothed: bool = False,
+    key: Key | None = None,
+) -> DefaultOrTuned:
+    """Whether tuning helped: the selected trial or the default, whichever the data speak for.
+
+    Arguments:
+        history: the study.
+        default: number of the trial that ran the default configuration.
+        objective: name or index; may be left out where there is only one.
+        level: how sure the gain has to be; by default 0.95, smoothed 0.8.
+        smoothed: let neighbouring trials vote, for random and other space-filling searches; the selected trial is then
+            the best of the smoothed ones. Measured, not proved; otherwise 1 - level bounds how often a default that
+            no trial truly beats is replaced. See `trimtab.trust.default_guard`.
+        key: as for `select`.
+
+    Raises:
+        UnknownName: no trial is complete and feasible.
+        InvalidArgument: an unknown objective, a level outside (0, 1), or a default that is no trial.
+    """
+    sure = (0.8 if smoothed else 0.95) if level is None else level
+    _check(history, "auto", sure, default)
+    evidence, _ = _evidence(Candidates.of(history, objective_index(history, objective)), "auto")
+    if smoothed:
+        return smoothed_or_default(evidence, default, sure)
+    tuned = select(history, objective=objective, key=key).trial
+    return default_or_tuned(evidence, tuned, default, sure, key or Key(history.study.seed, purpose="default"))
 
 
 def selection_references(selection: Selection) -> tuple[Reference, ...]:

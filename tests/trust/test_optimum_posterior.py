@@ -1,0 +1,234 @@
+"""The posterior of the optimum: draws by the closed form, temperatures by the theorem, and regions that hold it."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from trimtab.base.errors import InvalidArgument, InvalidParams, UnknownName
+from trimtab.base.history import History
+from trimtab.base.records import Direction, Interval
+from trimtab.space import Categorical, Choice, Float, Int, Linear, Space
+from trimtab.surrogates.gp import Model
+from trimtab.surrogates.gp.kernels import matern52, squared_distances
+from trimtab.testing.histories import make_history
+from trimtab.trust import certify
+from trimtab.trust.fitted import evidence_of, fitted
+from trimtab.trust.optimum_posterior import OptimumRegion, optimum_note, optimum_posterior
+from trimtab.trust.optimum_posterior.annealed import annealed, annealed_rho, entropies
+from trimtab.trust.optimum_posterior.draws import drawn_minima, tie_scores
+
+SPACE = Space(x=Float(0.0, 1.0), y=Float(1e-4, 1.0, log=True), kind=Categorical(["a", "b"]))
+LINE = Space(x=Float(0.0, 1.0))
+BEST = {"x": 0.3, "y": 0.01, "kind": "a"}
+
+
+def loss(params: dict) -> float:
+    return (params["x"] - 0.3) ** 2 + 0.1 * (math.log10(params["y"]) + 2.0) ** 2 + 0.1 * (params["kind"] == "b") - 2.0
+
+
+def study(n: int = 25, direction: Direction = "minimize", seed: int = 0) -> History[Space]:
+    sign = 1.0 if direction == "minimize" else -1.0
+    rows = SPACE.sample(np.random.default_rng(seed), n)
+    return make_history(SPACE, [(row, sign * loss(row)) for row in rows], [], direction)
+
+
+def line(n: int = 6) -> tuple[Model, History[Space]]:
+    rows = LINE.sample(np.random.default_rng(1), n)
+    history = make_history(LINE, [(row, math.sin(6.0 * float(row["x"]))) for row in rows])  # type: ignore[arg-type]
+    return fitted(evidence_of(history), LINE, "line"), history
+
+
+def test_minimisers_are_drawn_as_by_the_whole_process_on_a_grid() -> None:
+    model, _ = line()
+    grid = np.linspace(0.0, 1.0, 201)[:, None]
+    mean, _ = model.predict(grid)
+    scaled = model.embedding.features(grid) / model.posterior.scales
+    cross = model.posterior.cross(scaled)
+    inverse = np.linalg.inv(model.posterior.lower @ model.posterior.lower.T)
+    covariance = matern52(squared_distances(scaled)) - cross @ inverse @ cross.T
+    rng = np.random.default_rng(3)
+    values, vectors = np.linalg.eigh(covariance)
+    draws = mean + rng.standard_normal((4000, 201)) @ (vectors * np.sqrt(np.maximum(values, 0.0))).T
+    optimum = grid[mean.argmin()]
+    found = drawn_minima(model, LINE, optimum, 4000, 1.0, np.random.default_rng(4))
+    slow, tails = grid[draws.argmin(axis=1), 0], [0.05, 0.25, 0.5, 0.75, 0.95]
+    assert np.quantile(found.unit[:, 0], tails) == pytest.approx(np.quantile(slow, tails), abs=0.03)
+    assert np.quantile(found.values, tails) == pytest.approx(np.quantile(draws.min(axis=1), tails), abs=0.06)
+
+
+def test_scores_are_the_rise_over_the_deviation_of_the_difference() -> None:
+    model, _ = line()
+    optimum, there = np.array([0.8]), np.array([[0.1], [0.5], [0.8], [0.95]])
+    points = np.vstack([optimum[None, :], there])
+    scaled = model.embedding.features(points) / model.posterior.scales
+    cross = model.posterior.cross(scaled)
+    inverse = np.linalg.inv(model.posterior.lower @ model.posterior.lower.T)
+    c = matern52(squared_distances(scaled)) - cross @ inverse @ cross.T
+    mean, _ = model.predict(points)
+    deviation = np.sqrt(np.maximum(c[0, 0] + np.diag(c)[1:] - 2.0 * c[0, 1:], 1e-18))
+    expected = (mean[1:] - mean[0]) / deviation
+    scores = tie_scores(model, optimum, there)
+    assert scores[2] == 0.0
+    assert scores[[0, 1, 3]] == pytest.approx(expected[[0, 1, 3]], rel=1e-4)
+
+
+def test_entropy_along_a_ladder_is_that_of_an_exponential() -> None:
+    # m(x) = x on [0, 1]: p is a truncated exponential, whose moments and entropy have closed forms.
+    rhos = np.linspace(0.0, 20.0, 2001)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        means = np.where(rhos > 1e-3, 1.0 / rhos - 1.0 / np.expm1(rhos), 0.5 - rhos / 12.0)
+        constants = np.where(rhos > 1e-3, np.log(-np.expm1(-rhos) / rhos), -0.5 * rhos)
+    exact = (constants + rhos * means) / math.log(2.0) + math.log2(10.0)
+    assert entropies(rhos, means, 1) == pytest.approx(exact, abs=1e-4)
+    assert np.all(np.diff(exact) < 1e-12)
+
+
+def test_the_temperature_never_rises_and_is_a_fixed_point_of_its_rule() -> None:
+    rhos = np.array([0.0, 1.0, 4.0, 16.0, 64.0])
+    bits = np.array([6.6, 6.0, 5.0, 4.0, 3.5])
+    rho = annealed_rho(rhos, bits, 230, 2)
+    assert rho == pytest.approx(math.exp(230 ** (1 / 3) / np.interp(rho, rhos, bits)), rel=1e-6)
+    assert annealed_rho(rhos, bits, 1000, 2) > rho > annealed_rho(rhos, bits, 30, 2) > 1.0
+    assert annealed_rho(rhos, np.full(5, -3.0), 230, 2) == 64.0  # the pole of the rule
+
+
+def test_annealed_places_are_drawn_from_the_density_of_their_temperature() -> None:
+    model, _ = line()
+    found = annealed(model, LINE, 4000, 1.0, np.random.default_rng(0))
+    grid = np.linspace(0.0, 1.0, 2001)[:, None]
+    mean, _ = model.predict(grid)
+    weights = np.exp(-found.rho * mean)
+    cumulated = np.cumsum(weights) / weights.sum()
+    tails = np.array([0.1, 0.3, 0.5, 0.7, 0.9])
+    exact = grid[np.searchsorted(cumulated, tails), 0]
+    assert np.quantile(found.unit[:, 0], tails) == pytest.approx(exact, abs=0.05)
+    assert found.entropy <= math.log2(10.0)
+    warmer = annealed(model, LINE, 10, 3.0, np.random.default_rng(0))
+    assert warmer.rho == pytest.approx(found.rho / 9.0, rel=1e-9)
+    assert warmer.entropy > found.entropy
+
+
+@pytest.mark.parametrize("method", ["draws", "annealed"])
+def test_regions_hold_their_share_of_the_draws_grow_with_level_and_know_the_optimum(method: str) -> None:
+    posterior = optimum_posterior(study(), method=method)  # type: ignore[arg-type]
+    narrow, wide = posterior.region(0.5), posterior.region(0.95)
+    drawn = SPACE.decode_many(SPACE.from_unit(posterior.unit))
+    assert np.mean(posterior.contains(drawn, 0.5)) == pytest.approx(0.5, abs=0.03)
+    assert np.all(posterior.contains(drawn, 0.5) <= posterior.contains(drawn, 0.95))
+    assert narrow.share <= wide.share
+    assert wide.value.low <= narrow.value.low <= narrow.value.high <= wide.value.high
+    assert bool(posterior.contains([BEST])[0])
+    assert wide.agrees
+    for region in wide.parameters:
+        value = BEST[region.name]
+        assert value in region.choices or region.low <= value <= region.high  # type: ignore[operator]
+    assert wide.best == certify(study()).params
+
+
+def test_an_optimum_outside_of_an_interval_is_told() -> None:
+    posterior = optimum_posterior(study(), draws=300)
+    moved = replace(posterior, optimum=SPACE.to_unit(SPACE.encode_many([{"x": 0.99, "y": 0.01, "kind": "a"}]))[0])
+    other = replace(posterior, optimum=SPACE.to_unit(SPACE.encode_many([{**BEST, "kind": "b"}]))[0])
+    assert posterior.region().agrees
+    assert not moved.region().agrees
+    assert not other.region().agrees
+    assert "it does not lie in all of these intervals" in str(moved.region())
+
+
+def test_more_inflation_makes_regions_larger() -> None:
+    plain, inflated = (optimum_posterior(study(), inflation=a, draws=300).region() for a in (1.0, 3.0))
+    assert inflated.share > plain.share
+    assert inflated.value.high - inflated.value.low > plain.value.high - plain.value.low
+
+
+def test_a_maximised_objective_is_the_same_study_turned_over_and_calls_agree() -> None:
+    down, up = optimum_posterior(study()).region(), optimum_posterior(study(direction="maximize")).region()
+    assert up.value == Interval(-down.value.high, -down.value.low, 0.95)
+    assert (up.predicted, up.parameters, up.share) == (-down.predicted, down.parameters, down.share)
+    assert optimum_posterior(study()).region() == down
+
+
+def test_a_region_is_json_and_plain_sentences() -> None:
+    region = optimum_posterior(study()).region(0.9)
+    assert OptimumRegion.from_json(json.loads(json.dumps(region.to_json()))) == region
+    text = str(region)
+    assert text.startswith("optimum of value by 25 trials, with probability 90% each")
+    assert "no coverage is claimed" in text
+    assert "  kind in a" in text
+    assert "it lies in all of these intervals" in text
+    assert "predicted optimum (certified): x=" in text
+
+
+def test_conditions_integers_and_constraints_of_a_space_are_kept() -> None:
+    space = Space(
+        n=Int(1, 9),
+        opt=Choice({"adam": Space(beta=Float(0.0, 1.0)), "sgd": Space(momentum=Float(0.0, 1.0))}),
+        z=Float(0.0, 1.0),
+    ).require(Linear({"n": 1.0, "z": 4.0}, upper=9.0))
+
+    def told(row: dict) -> float:
+        return 0.1 * (row["n"] - 6) ** 2 + row.get("opt.beta", row.get("opt.adam.beta", 0.9)) - 0.3 * row["z"]
+
+    rows = [row for row in space.sample(np.random.default_rng(0), 20) if space.feasible(row)]
+    history = make_history(space, [(row, told(row)) for row in rows])
+    for method in ("draws", "annealed"):
+        posterior = optimum_posterior(history, method=method, draws=200, seconds=0.1)  # type: ignore[arg-type]
+        drawn = space.decode_many(space.from_unit(posterior.unit))
+        assert all(space.feasible(each) for each in drawn)
+        region = posterior.region()
+        low, high = next((each.low, each.high) for each in region.parameters if each.name == "n")
+        assert isinstance(low, int)
+        assert isinstance(high, int)
+        assert sum(each.active for each in region.parameters if each.name.startswith("opt.")) == pytest.approx(1.0)
+        assert OptimumRegion.from_json(region.to_json()) == region
+
+
+def test_the_regions_cover_the_optimum_of_shifted_bowls() -> None:
+    rng, held, values = np.random.default_rng(7), 0, 0
+    space = Space(x=Float(0.0, 1.0), y=Float(0.0, 1.0))
+    for seed in range(8):
+        place = rng.uniform(0.15, 0.85, 2)
+        rows = space.sample(rng, 15)
+        told = [(row, 3.0 * (float(row["x"]) - place[0]) ** 2 + (float(row["y"]) - place[1]) ** 2) for row in rows]  # type: ignore[arg-type]
+        posterior = optimum_posterior(make_history(space, told, seed=seed), draws=200, seconds=0.1)
+        held += bool(posterior.contains([{"x": place[0], "y": place[1]}])[0])
+        values += 0.0 in posterior.region().value
+    # Fewer have a probability of 0.006 at a rate of 0.95.
+    assert held >= 6
+    assert values >= 6
+
+
+def test_a_note_says_whether_a_trial_may_be_the_optimum() -> None:
+    history = study()
+    best, worst = int(np.argmin(history.values[:, 0])), int(np.argmax(history.values[:, 0]))
+    posterior = optimum_posterior(history)
+    for trial in (best, worst):
+        params = history.trial(trial).params
+        inside = bool(posterior.contains([params or {}])[0])
+        note = optimum_note(history, None, trial)
+        assert note.endswith(f"trial {trial} lies {'in' if inside else 'outside'} their joint region.")
+        assert str(posterior.region().parameters[0]) in note
+    assert "outside" in optimum_note(history, None, worst)
+    assert optimum_note(make_history(SPACE), None, 0).startswith("Where the optimum lies cannot be said: study 'made'")
+
+
+def test_errors_say_what_is_allowed() -> None:
+    history = study(5)
+    with pytest.raises(InvalidArgument, match="unknown posterior of the optimum; got 'psychic'"):
+        optimum_posterior(history, method="psychic")  # type: ignore[arg-type]
+    with pytest.raises(InvalidArgument, match="inflation must be positive"):
+        optimum_posterior(history, inflation=0.0)
+    with pytest.raises(InvalidArgument, match="draws must be a whole number"):
+        optimum_posterior(history, draws=0)
+    with pytest.raises(UnknownName, match="has no trial that is complete and feasible"):
+        optimum_posterior(make_history(SPACE, [(BEST, None)]))
+    posterior = optimum_posterior(history, draws=50)
+    with pytest.raises(InvalidArgument, match="level must lie between 0 and 1"):
+        posterior.region(1.0)
+    with pytest.raises(InvalidParams):
+        posterior.contains([{"x": 7.0, "y": 0.1, "kind": "a"}])
