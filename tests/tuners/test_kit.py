@@ -66,5 +66,6 @@ class TestTrustRegion(TunerKit):
 
 
 def test_no_tuner_is_left_out() -> None:
-    tested = {kit().make_tuner().name for kit in TunerKit.__subclasses__()}
+    here = [kit for kit in TunerKit.__subclasses__() if kit.__module__ == __name__]
+    tested = {kit().make_tuner().name for kit in here}
     assert tested == set(CATALOGUE)
