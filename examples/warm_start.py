@@ -5,6 +5,8 @@
 Past tasks are six pairs of digits, noisy images of which a small network has to tell apart, each with a study of thirty
 random configurations. On three new pairs a study begins with what they taught: defaults that complement each other,
 then proposals that weigh the past tasks by how well they rank the new trials. Beside it the same study without them.
+Good settings of so small a network are found quickly either way: in one run the warm studies were ahead after 5 and 10
+trials (0.194 for 0.199, 0.175 for 0.180) and behind after 15 (0.169 for 0.163).
 
 Some 25 s on one core. Needs the extra `sklearn`.
 """
