@@ -7,12 +7,12 @@ import pytest
 
 from trimtab.base.seeds import Key
 from trimtab.space import Categorical, Float, Int, Linear, Normal, Ordered, Space
+from trimtab.surrogates.untried import keys
 from trimtab.testing.histories import make_history
 from trimtab.tuners import make_tuner
 from trimtab.tuners.values import initial_design
 from trimtab.tuners.values.initial_design import INNER, design_point
 from trimtab.tuners.values.quasi_random import sobol_raw
-from trimtab.tuners.values.untried import keys
 
 KEY = Key(0, 3, "ask")
 LARGE = Space(a=Int(1, 100), b=Int(1, 100))

@@ -58,6 +58,7 @@ from trimtab.surrogates.acquisition import (
 from trimtab.surrogates.evidence import Evidence, gather, subset
 from trimtab.surrogates.gp import COST, Embedding, Model, Settings, build, fingerprint, fit_settings
 from trimtab.surrogates.threads import single_thread
+from trimtab.surrogates.untried import is_listable, keys, left
 from trimtab.tuners.values.initial_design import design_point
 from trimtab.tuners.values.quasi_newton import QUASI_NEWTON_REFS
 from trimtab.tuners.values.quasi_newton import finish as finish_descents
@@ -66,7 +67,6 @@ from trimtab.tuners.values.random_search import has_priors
 from trimtab.tuners.values.spacing import spaced, thinned
 from trimtab.tuners.values.standing import NAME
 from trimtab.tuners.values.trust_region import TRUST_REGION_REFS, finish, has_room, is_fine
-from trimtab.tuners.values.untried import is_listable, keys, left
 from trimtab.tuners.values.view import View
 
 __all__ = ["GP_REFS", "GaussianProcess"]

@@ -25,8 +25,8 @@ from trimtab.base.records import Suggestion
 from trimtab.base.refs import Reference
 from trimtab.base.seeds import Key
 from trimtab.space import Space
-from trimtab.tuners.values.lattice import Lattice
-from trimtab.tuners.values.untried import keys, tried
+from trimtab.space.lattice import Lattice
+from trimtab.surrogates.untried import keys, tried
 
 __all__ = ["Grid"]
 

@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 from trimtab.base.errors import InvalidSpace
 from trimtab.base.seeds import Key
 from trimtab.space import Space
+from trimtab.surrogates.untried import is_listable, keys, left
 from trimtab.tuners.values.quasi_random import nearest, sobol_raw
 from trimtab.tuners.values.random_search import has_priors
-from trimtab.tuners.values.untried import is_listable, keys, left
 
 __all__ = ["design_point"]
 

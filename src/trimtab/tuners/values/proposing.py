@@ -12,8 +12,8 @@ from trimtab.base.history import History
 from trimtab.base.records import Suggestion
 from trimtab.base.seeds import Key
 from trimtab.space import Space
+from trimtab.surrogates.untried import keys
 from trimtab.tuners.values.initial_design import design_point
-from trimtab.tuners.values.untried import keys
 from trimtab.tuners.values.view import View
 
 __all__ = ["Proposal", "Propose", "first_fresh", "instead", "propose_each"]

@@ -55,9 +55,9 @@ from trimtab.base.refs import Reference
 from trimtab.base.seeds import Key
 from trimtab.space import Space
 from trimtab.surrogates.evidence import Evidence
+from trimtab.surrogates.untried import keys
 from trimtab.tuners.values.initial_design import design_point
 from trimtab.tuners.values.quasi_random import SOBOL_REFS
-from trimtab.tuners.values.untried import keys
 from trimtab.tuners.values.view import View
 
 __all__ = ["NAME", "QUASI_NEWTON_REFS", "START", "QuasiNewton", "descend", "finish"]

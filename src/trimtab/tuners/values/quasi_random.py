@@ -28,7 +28,7 @@ from trimtab.base.records import Suggestion
 from trimtab.base.refs import Reference
 from trimtab.base.seeds import Key
 from trimtab.space import Space
-from trimtab.tuners.values.untried import is_listable, keys, left, tried
+from trimtab.surrogates.untried import is_listable, keys, left, tried
 
 __all__ = ["SOBOL_REFS", "QuasiRandom", "nearest", "sobol_point", "sobol_raw"]
 

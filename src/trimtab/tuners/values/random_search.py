@@ -22,7 +22,7 @@ from trimtab.base.records import Suggestion
 from trimtab.base.refs import Reference
 from trimtab.base.seeds import Key
 from trimtab.space import Space
-from trimtab.tuners.values.untried import is_listable, left, tried
+from trimtab.surrogates.untried import is_listable, left, tried
 
 __all__ = ["BERGSTRA_2012", "RandomSearch", "has_priors"]
 

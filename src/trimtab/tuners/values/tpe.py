@@ -52,10 +52,10 @@ from trimtab.space.units import UnitMap
 from trimtab.surrogates.density import FEW_NEIGHBOURS, effective_sample_size
 from trimtab.surrogates.evidence import Evidence
 from trimtab.surrogates.parzen import Parzen, Points, gap_widths, joint_log_density, marginal_log_density, sample
+from trimtab.surrogates.untried import is_listable, left
 from trimtab.tuners.values.proposing import Proposal, Propose, first_fresh, instead, propose_each
 from trimtab.tuners.values.quasi_random import SOBOL_REFS
 from trimtab.tuners.values.random_search import has_priors
-from trimtab.tuners.values.untried import is_listable, left
 from trimtab.tuners.values.view import View
 
 __all__ = ["TPE", "TPE_REFS"]

@@ -47,10 +47,10 @@ from trimtab.base.seeds import Key
 from trimtab.space import Column, Space
 from trimtab.surrogates.evidence import Evidence
 from trimtab.surrogates.quadratic import FARTHEST, Quadratic, fit_quadratic, lowest_within, pulled
+from trimtab.surrogates.untried import keys
 from trimtab.tuners.values.initial_design import design_point
 from trimtab.tuners.values.quasi_random import SOBOL_REFS
 from trimtab.tuners.values.standing import NAME, SMALLEST, Standing, after, is_local_turn, patience, standing
-from trimtab.tuners.values.untried import keys
 from trimtab.tuners.values.view import View
 
 __all__ = [

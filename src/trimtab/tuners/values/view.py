@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from trimtab.base.history import History
 from trimtab.space import Space
 from trimtab.surrogates.evidence import Evidence, encode_valid, gather, subset, told_numbers
-from trimtab.tuners.values.untried import keys, tried
+from trimtab.surrogates.untried import keys, tried
 
 __all__ = ["View"]
 

@@ -31,8 +31,8 @@ from trimtab.base.refs import Reference
 from trimtab.base.seeds import Key
 from trimtab.space import Space
 from trimtab.surrogates.evidence import encode_valid
+from trimtab.surrogates.untried import is_listable, keys, left, tried
 from trimtab.tuners.tasks.private.private_summary import BACKURS_2024, PrivateSummary
-from trimtab.tuners.tasks.transfer.fresh import is_listable, keys, left, tried
 
 __all__ = ["PrivateWarmStart"]
 

@@ -38,8 +38,8 @@ from trimtab.base.seeds import Key
 from trimtab.space import Space
 from trimtab.surrogates.evidence import encode_valid, gather, told_numbers
 from trimtab.surrogates.gp import Embedding
+from trimtab.surrogates.untried import is_listable, keys, left, tried
 from trimtab.tuners.tasks.representation.gfucb import GFUCB, LU_2022
-from trimtab.tuners.tasks.transfer.fresh import is_listable, keys, left, tried
 
 __all__ = ["RAHIMI_2007", "ConcurrentTasks", "Waves"]
 

@@ -49,8 +49,9 @@ from trimtab.base.records import Params, Suggestion
 from trimtab.base.refs import Reference
 from trimtab.base.seeds import Key
 from trimtab.space import Space
+from trimtab.surrogates.untried import keys, tried
 from trimtab.tuners.tasks.transfer.corpus import Corpus, MatchedCorpus
-from trimtab.tuners.tasks.transfer.fresh import covering, keys, tried
+from trimtab.tuners.tasks.transfer.fresh import covering
 from trimtab.tuners.tasks.transfer.task_models import task_models
 
 __all__ = ["PORTFOLIO_REFS", "DefaultPortfolio", "ZeroShot", "greedy", "portfolio_loss"]

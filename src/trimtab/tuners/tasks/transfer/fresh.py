@@ -1,8 +1,4 @@
-"""Which configurations were tried already, which of a small space are left, and where to look without a model.
-
-A space of at most `LISTED` configurations counts as small: they are listed, and tried once each. In a larger one a
-proposal is compared with the `RECENT` last trials.
-"""
+"""Where to look without a model: the default configuration first, then anything that was not tried."""
 
 from __future__ import annotations
 
@@ -10,49 +6,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trimtab.base.errors import InvalidSpace
-from trimtab.base.history import History
 from trimtab.base.seeds import Key
 from trimtab.space import Space
-from trimtab.surrogates.evidence import encode_valid
+from trimtab.surrogates.untried import is_listable, keys, left
 
-__all__ = ["covering", "is_listable", "keys", "left", "tried"]
+__all__ = ["covering"]
 
 Array = NDArray[np.float64]
 
-LISTED, RECENT, ATTEMPTS = 4096, 4096, 64
-
-
-def keys(raw: Array) -> list[bytes]:
-    """One key for each raw row (n, d): equal for equal configurations."""
-    plain = np.where(np.isnan(raw), np.inf, raw) + 0.0
-    return [row.tobytes() for row in plain]
-
-
-def tried(history: History[Space]) -> set[bytes]:
-    """Keys of the configurations that were told or are pending."""
-    numbers = np.arange(max(0, len(history) - RECENT), len(history))
-    rows = [params for params in history.params(numbers) if params is not None]
-    return set(keys(encode_valid(history.space, rows)[0]))
-
-
-def is_listable(space: Space) -> bool:
-    """Whether the space is small; one that was traced may still grow, and one without parameters never ends."""
-    return len(space) > 0 and not space.is_traced and space.size is not None and space.size <= LISTED
-
-
-def left(space: Space, taken: set[bytes]) -> Array:
-    """Raw rows (m, d) of a small space that keep its constraints and are not taken."""
-    rows = np.full((1, len(space)), np.nan)
-    for place, column in enumerate(space.columns):
-        levels = np.array([column.coordinate(value) for value in space.levels(column.name, column.size or 1)])
-        active = np.ones(len(rows), dtype=np.bool_)
-        if column.parent is not None:
-            active = np.isin(rows[:, column.parent], list(column.parent_values))
-        grown = np.repeat(rows[active], len(levels), axis=0)
-        grown[:, place] = np.tile(levels, int(active.sum()))
-        rows = np.concatenate([rows[~active], grown])
-    rows = rows[space.feasible_many(rows)]
-    return rows[np.array([key not in taken for key in keys(rows)], dtype=np.bool_)]
+ATTEMPTS = 64
+"""Draws, of which the first that was not tried is taken."""
 
 
 def covering(space: Space, taken: set[bytes], key: Key) -> tuple[Array, str] | None:

@@ -15,7 +15,8 @@ from trimtab.space import Space
 from trimtab.surrogates.acquisition import Criterion, Search, filled, near, spread
 from trimtab.surrogates.evidence import Evidence, encode_valid, gather, subset, told_numbers
 from trimtab.surrogates.threads import single_thread
-from trimtab.tuners.tasks.transfer.fresh import covering, is_listable, keys, left, tried
+from trimtab.surrogates.untried import is_listable, keys, left, tried
+from trimtab.tuners.tasks.transfer.fresh import covering
 
 __all__ = ["Found", "View", "best_new", "propose_each"]
 

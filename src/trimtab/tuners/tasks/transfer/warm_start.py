@@ -25,9 +25,9 @@ from trimtab.base.refs import Reference
 from trimtab.base.seeds import Key
 from trimtab.space import Space
 from trimtab.surrogates.evidence import encode_valid
+from trimtab.surrogates.untried import is_listable, keys, tried
 from trimtab.tuners.tasks.transfer.corpus import Corpus
 from trimtab.tuners.tasks.transfer.default_portfolio import PORTFOLIO_REFS, DefaultPortfolio, next_member
-from trimtab.tuners.tasks.transfer.fresh import is_listable, keys, tried
 from trimtab.tuners.tasks.transfer.guard import (
     WARM,
     cold_history,

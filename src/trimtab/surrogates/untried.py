@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from trimtab.base.history import History
 from trimtab.space import Space
+from trimtab.space.lattice import Lattice
 from trimtab.surrogates.evidence import encode_valid
-from trimtab.tuners.values.lattice import Lattice
 
 __all__ = ["LISTED", "is_listable", "keys", "left", "tried"]
 

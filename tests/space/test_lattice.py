@@ -7,9 +7,9 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 
 from trimtab.space import Bool, Categorical, Choice, Float, Int, Ordinal, Space
+from trimtab.space.lattice import Lattice
+from trimtab.surrogates.untried import keys
 from trimtab.testing.strategies import spaces
-from trimtab.tuners.values.lattice import Lattice
-from trimtab.tuners.values.untried import keys
 
 
 @settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
