@@ -118,7 +118,8 @@ class FamilyMember:
                     allowed="one Float or Int",
                 )
             )
-        return cls(name, _DualTask(space, make_dual), features or {}, make_dual)
+        task = _DualTask(space, make_dual)
+        return cls(name, task, features or {}, lambda: task.dual)  # made once, for the task and for the member
 
     @cached_property
     def dual(self) -> Dual:
