@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from trimtab.base.records import FrozenTrial, Interval, Objective, Observation, Selection
     from trimtab.space import Bool, Categorical, Choice, Constant, Float, Int, Ordinal, Space
     from trimtab.study import Study, Trial
+    from trimtab.trust.holdout import Ladder, ReusableHoldout, Thresholdout
 
 __version__ = "0.1.0"
 
@@ -57,16 +58,19 @@ __all__ = [
     "InvalidObservation",
     "InvalidParams",
     "InvalidSpace",
+    "Ladder",
     "MissingExtra",
     "Objective",
     "Observation",
     "Ordinal",
+    "ReusableHoldout",
     "Selection",
     "Space",
     "SpaceMismatch",
     "StorageError",
     "Study",
     "StudyExists",
+    "Thresholdout",
     "Trial",
     "TrialError",
     "TrialPruned",
@@ -105,6 +109,7 @@ _HOMES = {
     "trimtab.base.records": ("FrozenTrial", "Interval", "Objective", "Observation", "Selection"),
     "trimtab.space": ("Bool", "Categorical", "Choice", "Constant", "Float", "Int", "Ordinal", "Space"),
     "trimtab.study": ("Study", "Trial"),
+    "trimtab.trust.holdout": ("Ladder", "ReusableHoldout", "Thresholdout"),
 }
 
 

@@ -7,6 +7,7 @@ Rooms that a study needs only once it runs or is shown are imported at that mome
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ from trimtab.study.task import ObjectiveFunction
 from trimtab.tuners import make_tuner, references_of
 
 if TYPE_CHECKING:
+    from trimtab.trust.holdout import HoldoutInUse, ReusableHoldout
     from trimtab.tuners.tasks.transfer import Corpus
 
 __all__ = ["create_study", "load_study", "tune"]
@@ -44,6 +46,7 @@ def create_study(
     load_if_exists: bool = False,
     lease: float = 60.0,
     corpus: Corpus | str | None = None,
+    holdout: ReusableHoldout | None = None,
 ) -> Study:
     """Make a study.
 
@@ -62,13 +65,19 @@ def create_study(
         corpus: past studies that the tuner is warm-started from, under a guard; see
             `trimtab.tuners.tasks.transfer`. A URL stands for all other studies of that storage. It is not
             stored: give it to `load_study` again.
+        holdout: answers for every trial from its per-example losses, on a budget; see `trimtab.trust.holdout`. Each
+            trial then tells `Observation.losses` on the training part and then on the holdout, and its value
+            becomes what was answered: the mean loss, minimised. The study ends when the budget is used up. Reports,
+            gradients and attributes are not looked at, so they must come from the training part. A warning names
+            other studies of the storage that ask the same holdout.
 
     Raises:
         StudyExists: the name is taken, and `load_if_exists` is False.
         SpaceMismatch: the stored study has another space.
         UnknownName: no such tuner or storage scheme.
         StorageError: the storage cannot be opened.
-        InvalidArgument: an argument is out of its range.
+        InvalidArgument: an argument is out of its range; a holdout with several objectives or one to maximize;
+            a stored study with another holdout, or with other examples, labels or order in it.
 
     >>> from trimtab.space import Float
     >>> study = create_study(space=Space(x=Float(-1.0, 1.0)), seed=0)
@@ -87,18 +96,25 @@ def create_study(
     made = make_tuner(tuner)
     warm = _warmed(made, corpus, name)
     opened = _storage(storage)
+    asked = None if holdout is None else _asked(holdout, objectives, opened, name)
     created = StudyCreated(
         objectives=objectives,
         seed=draw_seed() if seed is None else seed,
         space=None if space is None else space.to_json(),
         tuner=made.name,
+        holdout=None if asked is None else asked.declared(),
     )
     try:
         opened.append(name, [created])
     except StudyExists:
         if not load_if_exists:
             raise
-        space = _same_study(opened.snapshot(name).study, objectives, space)
+        record = opened.snapshot(name).study
+        space = _same_study(record, objectives, space)
+        _check_holdout(record, holdout)
+    else:
+        if asked is not None and asked.others:
+            warnings.warn(_shared(asked, name), stacklevel=2)
     return Study(name, opened, _WIRING, space=space, tuner=warm, pruner=pruner, lease=lease)
 
 
@@ -111,6 +127,7 @@ def load_study(
     pruner: Pruner[Space] | None = None,
     lease: float = 60.0,
     corpus: Corpus | str | None = None,
+    holdout: ReusableHoldout | None = None,
 ) -> Study:
     """Open a study that is there.
 
@@ -122,14 +139,19 @@ def load_study(
         pruner: as in `create_study`.
         lease: as in `create_study`.
         corpus: as in `create_study`; without one the tuner goes on alone, and learns from every trial.
+        holdout: the holdout as it is now, to be compared with the one that the study was created with, which
+            goes on to answer either way.
 
     Raises:
         UnknownName: no study of that name, or several where none is named.
         SpaceMismatch: the stored study has another space.
         StorageError: the storage cannot be opened.
+        InvalidArgument: the stored study has another holdout, or other examples, labels or order in it.
     """
     opened = _storage(storage)
     name = _only_study(opened) if study_name is None else study_name
+    if holdout is not None:
+        _check_holdout(opened.snapshot(name).study, holdout)
     if space is not None:
         record = opened.snapshot(name).study
         space = _same_study(record, record.objectives, space)
@@ -197,6 +219,72 @@ def _same_study(record: StudyRecord, objectives: tuple[Objective, ...], space: S
     if space is None:
         return None
     return check_same(None if record.space is None else Space.from_json(record.space), space)
+
+
+def _asked(holdout: ReusableHoldout, objectives: tuple[Objective, ...], storage: Storage, name: str) -> HoldoutInUse:
+    """A new study's holdout, with the names of the other studies that ask the same examples.
+
+    Raises:
+        InvalidArgument: not a holdout, several objectives, or one that is maximised.
+    """
+    from trimtab.base.holdout import HoldoutState
+    from trimtab.trust.holdout import HoldoutInUse, ReusableHoldout
+
+    if not isinstance(holdout, ReusableHoldout):
+        raise InvalidArgument(
+            message(
+                "holdout must be a trimtab.ReusableHoldout",
+                got=holdout,
+                do="write trimtab.ReusableHoldout.of(training_ids, holdout_ids)",
+            )
+        )
+    if len(objectives) != 1 or objectives[0].direction != "minimize":
+        raise InvalidArgument(
+            message(
+                "a holdout answers with the mean loss of a trial, so it needs one objective, to be minimised",
+                got={objective.name: objective.direction for objective in objectives},
+                allowed="a single objective, direction='minimize'",
+                do="leave out direction and directions, and tell losses, such as errors in place of hits",
+            )
+        )
+    same = holdout.holdout.members
+    others = [
+        record.name
+        for record in storage.studies()
+        if record.name != name and (other := HoldoutInUse.of(record)) and other.rules.holdout.members == same
+    ]
+    return HoldoutInUse(holdout, HoldoutState(), tuple(others))
+
+
+def _check_holdout(record: StudyRecord, holdout: ReusableHoldout | None) -> None:
+    """Refuse to go on with another holdout than that of the study.
+
+    Raises:
+        InvalidArgument: it has none, or another.
+    """
+    from trimtab.trust.holdout import HoldoutInUse
+
+    if holdout is None:
+        return
+    known = HoldoutInUse.of(record)
+    if known is None:
+        raise InvalidArgument(
+            message(
+                f"study {record.name!r} was created without a holdout, so its trials were judged in another way",
+                do="create a new study with holdout=",
+            )
+        )
+    known.rules.check(holdout)
+
+
+def _shared(holdout: HoldoutInUse, name: str) -> str:
+    """The warning for a holdout that other studies ask, too."""
+    return message(
+        f"study {name!r} has a budget of its own on a holdout that others in the same storage ask",
+        got=list(holdout.others),
+        allowed="one study for each holdout: what is claimed does not hold for a choice made over several",
+        do="go on with that study (load_if_exists=True), or use fresh examples",
+    )
 
 
 def _warmed(tuner: Tuner[Space], corpus: Corpus | str | None, name: str) -> Tuner[Space]:

@@ -29,8 +29,8 @@ def test_events_come_back_through_text(event):
     assert event_to_json(again) == event_to_json(event)
 
 
-def test_there_are_fourteen_kinds_each_known_to_the_codec():
-    assert len(KINDS) == 14
+def test_there_are_sixteen_kinds_each_known_to_the_codec():
+    assert len(KINDS) == 16
     assert all(f"_{part}" not in kind for kind in KINDS for part in ("event",))
     assert set(KINDS) == set(ev._KINDS)
 

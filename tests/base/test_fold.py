@@ -1,5 +1,7 @@
 """The rules: which events a trial's state lets in, what they make of it, and what is said of the rest."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 
@@ -7,6 +9,7 @@ from trimtab.base import events as ev
 from trimtab.base.errors import Conflict
 from trimtab.base.events import Stored
 from trimtab.base.fold import admit, advance_study, advance_trial, changes_study
+from trimtab.base.holdout import HoldoutAnswer, HoldoutState, StaleAnswer
 from trimtab.base.outcomes import EndReason, TrialState
 from trimtab.base.records import FrozenTrial, Objective, Observation
 from trimtab.testing.strategies import logs
@@ -188,6 +191,31 @@ def test_the_first_declaration_of_a_name_stands():
     for seq, event in enumerate((first, second), start=2):
         study = advance_study("s", study, Stored(seq, 6.0, event))
     assert study.parameters == {"x": "first", "y": "new"}
+
+
+def test_answers_are_folded_in_the_order_of_the_log():
+    created = ev.StudyCreated((Objective(),), 3, holdout={"size": 9})
+    study = advance_study("s", None, Stored(1, 5.0, created))
+    assert (study.holdout, study.holdout_state) == ({"size": 9}, HoldoutState())
+    parts = {"state": TrialState.COMPLETE, "reason": EndReason.COMPLETED, "observation": Observation(0.5)}
+    told = ev.TrialTold(4, 2, **parts, answer=HoldoutAnswer(0, 0.5, spent=True))
+    added = ev.TrialAdded(5, {}, **parts, answer=HoldoutAnswer(1, 0.4, spent=False), parameters={"x": "first"})
+    assert changes_study(told)
+    for seq, event in enumerate((told, added), start=2):
+        study = advance_study("s", study, Stored(seq, 6.0, event))
+    assert study.holdout_state == HoldoutState(2, 1, 0.4, spoke_for=4)
+    assert study.parameters == {"x": "first"}
+    with pytest.raises(StaleAnswer, match="other answers since this one was computed; got 'answer 0'"):
+        advance_study("s", study, Stored(4, 6.0, told))
+
+
+def test_a_late_result_shows_nothing_of_a_holdout():
+    answer = HoldoutAnswer(0, 0.9, spent=True)
+    late = replace(stale(TOLD), observation=Observation({"loss": 0.9}, losses=[0.25, 0.75]), answer=answer)
+    event = admit(RUNNING, late)
+    assert type(event) is ev.TrialToldLate
+    assert event.observation == Observation({"loss": 0.5}, losses=[0.25, 0.75])
+    assert admit(RUNNING, replace(late, answer=None)).observation == late.observation
 
 
 @settings(max_examples=40)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from trimtab.base.arrays import dumps, loads
 from trimtab.base.errors import InvalidArgument, InvalidObservation
+from trimtab.base.holdout import HoldoutState
 from trimtab.base.outcomes import Decision, EndReason, TrialState, Verdict
 from trimtab.base.records import (
     FrozenTrial,
@@ -89,6 +90,32 @@ def test_trials_come_back_from_rows_of_plain_columns(trial):
 @given(studies)
 def test_studies_come_back_through_text(study):
     assert StudyRecord.from_json(loads(dumps(study.to_json()))) == study
+
+
+def test_a_record_from_before_there_were_holdouts_opens_and_one_without_any_is_written_as_then():
+    study = StudyRecord("s", (Objective(),), 3)
+    old = {
+        "name": "s",
+        "objectives": [["value", "minimize"]],
+        "seed": 3,
+        "space": None,
+        "tuner": "auto",
+        "parameters": {},
+        "attributes": {},
+        "created": 0.0,
+        "stopped": "",
+        "notes": [],
+    }
+    assert StudyRecord.from_json(old) == study
+    assert study.to_json() == old
+
+
+def test_a_record_keeps_its_holdout_and_its_sealed_split():
+    state = HoldoutState(3, 1, 0.25, np.array([0.1, 1.0]), spoke_for=2)
+    study = StudyRecord("s", (Objective(),), 3, holdout={"size": 2}, holdout_state=state, sealed={"opening": None})
+    again = StudyRecord.from_json(loads(dumps(study.to_json())))
+    assert again == study
+    assert again.holdout_state.leader.tolist() == [0.1, 1.0]
 
 
 def test_a_bare_number_stands_for_the_only_objective():
@@ -208,6 +235,10 @@ def test_intervals_and_selections_check_themselves():
     assert "observed 0.45; alone at the top" in str(Selection(**{**parts, "tie_set": (3,)}))
     silent = str(Selection(**{**parts, "interval": None, "tie_set": (3,)}))
     assert "no interval\n  observed 0.45; nothing was told about noise, so nothing about ties" in silent
+    assert (
+        "other trial\n  the best of the candidates with probability 34%; shrunk together with the others 0.48\n  method"
+    ) in str(Selection(**parts, best_probability=0.344, shrunk=0.48))
+    assert "trial\n  shrunk together with the others 0.48\n" in str(Selection(**parts, shrunk=0.48))
     for change in ({"caveats": ()}, {"method": ""}, {"tie_set": (5,)}):
         with pytest.raises(ValueError, match="a Selection needs a method, caveats and its trial in the tie set"):
             Selection(**{**parts, **change})

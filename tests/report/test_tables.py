@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -11,6 +12,7 @@ from trimtab.base.records import Objective, Observation, Selection
 from trimtab.report.tables import selection_row, state_counts, study_row, trial_row, trial_rows
 from trimtab.space import Float, Space
 from trimtab.testing.histories import make_history
+from trimtab.trust.holdout import Fingerprint, HoldoutInUse, HoldoutState, PracticalThresholdout, ReusableHoldout
 
 
 def test_rows_are_strict_json_and_exact(study: History[Space]) -> None:
@@ -53,6 +55,29 @@ def test_a_study_as_one_row(study: History[Space]) -> None:
     assert state_counts(study) == row["states"]
 
 
+def test_a_holdout_and_a_sealed_split_are_told_in_strict_json(study: History[Space]) -> None:
+    assert (study_row(study)["holdout"], study_row(study)["sealed"]) == (None, None)
+    rules = ReusableHoldout(Fingerprint.of(range(4)), Fingerprint.of(range(4, 8)), PracticalThresholdout(4, 4, 3))
+    declared = HoldoutInUse(rules, HoldoutState(), ("first",)).declared()
+    split = {"examples": Fingerprint.of(range(9)).to_json(), "opening": None}
+    state = HoldoutState(7, 3, 0.5, spoke_for=2)
+    history = make_history(Space(x=Float(0, 1)))
+    history.study = history.study.with_(holdout=declared, holdout_state=state, sealed=split)
+    row = study_row(history)
+    assert json.loads(json.dumps(row, allow_nan=False)) == row
+    told = row["holdout"]
+    assert (told["queries"], told["spent"], told["left"], told["used_up"]) == (7, 3, 0, True)
+    assert (told["others"], told["proven"]) == (["first"], False)
+    assert told["words"].startswith("7 queries answered; the holdout spoke in 3 of them, of 3 allowed.")
+    assert row["sealed"] == {"size": 9, "opened": None, "words": "sealed split of 9 examples: not opened yet"}
+    history.study = history.study.with_(sealed={**split, "opening": [5, 0.25, 0.1, 0.5, 0.95]})
+    assert study_row(history)["sealed"]["opened"] == {
+        "trial": 5,
+        "mean": 0.25,
+        "interval": {"low": 0.1, "high": 0.5, "level": 0.95},
+    }
+
+
 def test_a_study_without_a_best() -> None:
     space = Space(x=Float(0, 1))
     assert study_row(make_history(space))["best_observed"] is None
@@ -75,3 +100,6 @@ def test_a_selection_without_an_interval(study: History[Space], pick: Callable[.
     bare = Selection(0, {"x": math.inf}, Objective(), 1.0, None, (0,), "observed", ("nothing was told of noise",), 1.0)
     assert selection_row(bare)["interval"] is None
     assert selection_row(bare)["params"] == {"x": "inf"}
+    assert (selection_row(bare)["best_probability"], selection_row(bare)["shrunk"]) == (None, None)
+    told = selection_row(replace(bare, best_probability=0.25, shrunk=math.inf))
+    assert (told["best_probability"], told["shrunk"]) == (0.25, "inf")

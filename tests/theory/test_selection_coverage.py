@@ -174,6 +174,21 @@ def test_standard_errors_are_covered(errors: Array, truths: str, direction: Dire
     assert abs(seen.bias) < 0.6 * abs(seen.naive_bias)
 
 
+def test_noise_that_trials_share_is_covered_unless_it_is_asked_to_be_independent() -> None:
+    rng = np.random.default_rng(9)
+    held, asked = [], []
+    for _ in range(120):
+        values = np.sqrt(0.95) * rng.standard_normal() + np.sqrt(0.05) * rng.standard_normal(30)
+        history = make_history(SPACE, [({"x": i / 30}, Observation(v, stderr=1.0)) for i, v in enumerate(values)])
+        found, independent = select(history).interval, select(history, interval="hybrid").interval
+        assert found is not None
+        assert independent is not None
+        held.append(0.0 in found)
+        asked.append(0.0 in independent)
+    assert np.mean(held) >= 0.93
+    assert np.mean(asked) < 0.9
+
+
 def test_equal_noise_leaves_the_estimate_without_bias() -> None:
     rng = np.random.default_rng(6)
 

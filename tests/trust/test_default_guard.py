@@ -16,7 +16,7 @@ from trimtab.base.records import Observation
 from trimtab.base.seeds import Key
 from trimtab.space import Float, Space
 from trimtab.testing.histories import Told, make_history
-from trimtab.trust import default_guard
+from trimtab.trust import compare_with_default, default_guard, select
 from trimtab.trust.bare_values import read_values
 from trimtab.trust.candidates import Absent, Candidates, Evidence, Reader
 from trimtab.trust.default_guard import default_or_tuned, independent_gain, paired_gain, smoothed_or_default
@@ -217,12 +217,40 @@ def test_neighbours_vote_a_lone_lucky_trial_down() -> None:
     assert "measured and not proved" in str(found)
 
 
-def test_a_flat_search_keeps_the_default_more_often_than_its_level_says() -> None:
-    rng, kept, repeats = np.random.default_rng(7), 0, 60
+def test_in_a_flat_search_neighbours_halve_the_errors_of_one_comparison() -> None:
+    rng, smooth, naive, repeats = np.random.default_rng(7), 0, 0, 60
     for _ in range(repeats):
         table = null_losses(rng, 30, 60, 0.3)
-        kept += not smoothed_or_default(of_losses(table, rng.random(30).tolist()), 0, 0.8).helped
-    assert kept >= 0.8 * repeats
+        smooth += smoothed_or_default(of_losses(table, rng.random(30).tolist()), 0, 0.9).helped
+        gains = table[0] - table[int(table.mean(axis=1).argmin())]
+        naive += bool(gains.any() and gains.mean() > stats.norm.ppf(0.9) * gains.std() / math.sqrt(60))
+    assert naive > 0.4 * repeats
+    assert smooth < 0.5 * naive
+
+
+def test_a_good_default_among_bad_neighbours_is_kept() -> None:
+    """Its smoothed value is bad, and the crowd elsewhere looks better by a gain that nobody observed."""
+    rng = np.random.default_rng(8)
+    points = np.concatenate([[0.0], np.linspace(0.02, 0.1, 12), rng.uniform(0.7, 0.8, 30)])
+    rates = np.concatenate([[0.2], np.full(12, 0.5), np.full(30, 0.25)])
+    shared = rng.random(100)
+    table = (shared + 0.1 * rng.standard_normal((43, 100)) < rates[:, None]).astype(float)
+    found = smoothed_or_default(of_losses(table, points.tolist()), 0)
+    assert found.gain is not None
+    assert found.gain.estimate > 0.05
+    assert found.gain.observed < 0.05
+    assert not found.helped
+    assert found.recommended == 0
+
+
+def test_the_choice_is_that_of_the_posterior_mean() -> None:
+    rng = np.random.default_rng(9)
+    points = rng.random(25).tolist()
+    table = (rng.random((25, 60)) < 0.2 + np.square(np.array(points) - 0.4)[:, None]).astype(float)
+    history = history_of([Observation(row.mean(), losses=row) for row in table], points)
+    judged_by_guard = compare_with_default(history, 0, smoothed=True)
+    assert judged_by_guard.tuned == select(history, method="posterior mean").trial
+    assert judged_by_guard.level == 0.9
 
 
 def test_smoothing_without_noise_or_at_the_default_says_so() -> None:

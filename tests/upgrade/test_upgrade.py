@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from trimtab.base.events import event_to_json
+from trimtab.base.events import SplitOpened, SplitSealed, event_to_json
 from trimtab.storage import migrations
 from trimtab.storage.sqlite import open_sqlite
 from trimtab.testing.storage_kit import assert_fold
@@ -54,6 +54,14 @@ def test_an_old_database_goes_on(old):
         claim = storage.claim(record.name, "worker", 60.0)
         assert claim.trial.number == (waiting[0] if waiting else len(before.rows))
         assert claim.seq == before.seq + 1
+    assert_fold(storage, "n" * 300)
+    storage.close()
+
+
+def test_an_old_study_has_no_holdout_and_may_seal_a_split(old):
+    storage = open_sqlite(old)
+    assert {(record.holdout, record.sealed) for record in storage.studies()} == {(None, None)}
+    storage.append("n" * 300, [SplitSealed({"size": 1}), SplitOpened(0, 0.5, 0.0, 1.0, 0.95)])
     assert_fold(storage, "n" * 300)
     storage.close()
 

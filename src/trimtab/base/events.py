@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 from trimtab.base.arrays import float_from_json, float_to_json
+from trimtab.base.holdout import HoldoutAnswer
 from trimtab.base.outcomes import EndReason, TrialState
 from trimtab.base.records import Json, Objective, Observation, Params
 
@@ -22,6 +23,8 @@ __all__ = [
     "LeaseRenewed",
     "Reported",
     "SpaceChanged",
+    "SplitOpened",
+    "SplitSealed",
     "Stored",
     "StudyAttribute",
     "StudyCreated",
@@ -46,13 +49,14 @@ NEXT = -1
 
 @dataclass(frozen=True, slots=True)
 class StudyCreated:
-    """The first event of every study."""
+    """The first event of every study. `holdout` is the JSON of the reusable holdout that answers for its trials."""
 
     kind: ClassVar[str] = "study_created"
     objectives: tuple[Objective, ...]
     seed: int
     space: Json | None = None
     tuner: str = "auto"
+    holdout: Json | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,26 @@ class StudyStopped:
 
 
 @dataclass(frozen=True, slots=True)
+class SplitSealed:
+    """A test split is set aside, by the fingerprint of its examples; a study has one at most."""
+
+    kind: ClassVar[str] = "split_sealed"
+    examples: Json
+
+
+@dataclass(frozen=True, slots=True)
+class SplitOpened:
+    """The sealed split was opened, once and for ever: mean loss of a trial, and the interval of its true mean loss."""
+
+    kind: ClassVar[str] = "split_opened"
+    trial: int
+    mean: float
+    low: float
+    high: float
+    level: float
+
+
+@dataclass(frozen=True, slots=True)
 class TrialEnqueued:
     """A trial that waits for a worker: asked for by a user, or the retry of a lost one.
 
@@ -97,7 +121,7 @@ class TrialEnqueued:
 
 @dataclass(frozen=True, slots=True)
 class TrialAdded:
-    """A finished trial that comes from elsewhere."""
+    """A finished trial that comes from elsewhere. `answer` is that of the study's holdout."""
 
     kind: ClassVar[str] = "trial_added"
     number: int
@@ -108,6 +132,7 @@ class TrialAdded:
     text: str = ""
     attributes: Mapping[str, Json] = field(default_factory=dict)
     parameters: Mapping[str, Json] = field(default_factory=dict)
+    answer: HoldoutAnswer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +182,11 @@ class Reported:
 
 @dataclass(frozen=True, slots=True)
 class TrialTold:
-    """The trial's end. `params` and `parameters` are set for define-by-run objectives only."""
+    """The trial's end. `params` and `parameters` are set for define-by-run objectives only.
+
+    `answer` is that of the study's holdout, where it was asked; the observation then holds nothing of the holdout
+    but what the answer shows.
+    """
 
     kind: ClassVar[str] = "trial_told"
     number: int
@@ -170,6 +199,7 @@ class TrialTold:
     params: Params | None = None
     parameters: Mapping[str, Json] = field(default_factory=dict)
     attributes: Mapping[str, Json] = field(default_factory=dict)
+    answer: HoldoutAnswer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +233,7 @@ class TrialAttribute:
     value: Json
 
 
-StudyEvent: TypeAlias = StudyCreated | SpaceChanged | StudyAttribute | StudyStopped
+StudyEvent: TypeAlias = StudyCreated | SpaceChanged | StudyAttribute | StudyStopped | SplitSealed | SplitOpened
 TrialEvent: TypeAlias = (
     TrialEnqueued
     | TrialAdded
@@ -225,6 +255,8 @@ _KINDS: dict[str, type[Any]] = {
         SpaceChanged,
         StudyAttribute,
         StudyStopped,
+        SplitSealed,
+        SplitOpened,
         TrialEnqueued,
         TrialAdded,
         TrialClaimed,
@@ -254,7 +286,7 @@ def event_to_json(event: Event) -> dict[str, Json]:
         value = getattr(event, spec.name)
         if (value is None and spec.default is None) or (value == {} and spec.default_factory is dict):
             continue
-        if isinstance(value, Observation):
+        if isinstance(value, Observation | HoldoutAnswer):
             value = value.to_json()
         elif isinstance(value, TrialState):
             value = int(value)
@@ -279,6 +311,8 @@ def event_from_json(kind: str, data: Mapping[str, Json]) -> Event:
     parts = dict(data)
     if "observation" in parts:
         parts["observation"] = Observation.from_json(parts["observation"])
+    if "answer" in parts:
+        parts["answer"] = HoldoutAnswer.from_json(parts["answer"])
     if "state" in parts:
         parts["state"] = TrialState(parts["state"])
     if "reason" in parts:

@@ -14,6 +14,8 @@ from trimtab.base.events import (
     LeaseRenewed,
     Reported,
     SpaceChanged,
+    SplitOpened,
+    SplitSealed,
     Stored,
     StudyAttribute,
     StudyCreated,
@@ -28,8 +30,9 @@ from trimtab.base.events import (
     TrialTold,
     TrialToldLate,
 )
+from trimtab.base.holdout import HoldoutAnswer
 from trimtab.base.outcomes import EndReason, TrialState
-from trimtab.base.records import FrozenTrial, StudyRecord
+from trimtab.base.records import FrozenTrial, Observation, StudyRecord
 
 __all__ = ["admit", "advance_study", "advance_trial", "changes_study"]
 
@@ -39,8 +42,8 @@ _LEASED = (TrialAsked, LeaseRenewed, Reported)
 def admit(trial: FrozenTrial | None, event: TrialEvent) -> TrialEvent:
     """The event as it may enter the log, given the trial's present state (None where it does not exist).
 
-    A result under a lease that was lost becomes a `TrialToldLate`; everything else that does not fit
-    is refused.
+    A result under a lease that was lost becomes a `TrialToldLate`, for which no holdout is asked; everything else
+    that does not fit is refused.
 
     Raises:
         Conflict: the trial's state refuses the event; the log stays as it is.
@@ -63,7 +66,7 @@ def admit(trial: FrozenTrial | None, event: TrialEvent) -> TrialEvent:
     if held:
         return event
     if isinstance(event, TrialTold) and (trial.reason is EndReason.LEASE_LOST or trial.token != event.token):
-        return TrialToldLate(event.number, event.token, event.observation, event.text)
+        return TrialToldLate(event.number, event.token, _unanswered(event), event.text)
     if isinstance(event, TrialTold) and trial.state.finished:
         raise Conflict(
             message(
@@ -79,6 +82,14 @@ def admit(trial: FrozenTrial | None, event: TrialEvent) -> TrialEvent:
             do="drop this run: the trial was lost and may be running elsewhere",
         )
     )
+
+
+def _unanswered(event: TrialTold) -> Observation | None:
+    """The observation without what the holdout said: its value is the mean of the losses that may be shown."""
+    seen = event.observation
+    if event.answer is None or seen is None or seen.losses is None:
+        return seen
+    return seen.replace(values=dict.fromkeys(seen.values, float(seen.losses.mean())))
 
 
 def advance_trial(trial: FrozenTrial | None, stored: Stored) -> FrozenTrial:
@@ -151,12 +162,17 @@ def _advance_existing(trial: FrozenTrial, event: Event, time: float) -> FrozenTr
 def changes_study(event: Event) -> bool:
     """Whether the event changes the study's own record (and not only a trial)."""
     if isinstance(event, TrialTold | TrialAdded):
-        return bool(event.parameters)
-    return isinstance(event, StudyCreated | SpaceChanged | StudyAttribute | StudyStopped)
+        return bool(event.parameters) or event.answer is not None
+    return isinstance(event, StudyCreated | SpaceChanged | StudyAttribute | StudyStopped | SplitSealed | SplitOpened)
 
 
 def advance_study(name: str, study: StudyRecord | None, stored: Stored) -> StudyRecord:
-    """The study's record after an event for which `changes_study` holds. Pure."""
+    """The study's record after an event for which `changes_study` holds. Pure.
+
+    Raises:
+        StaleAnswer: a holdout's answer that does not follow on the last one.
+        Conflict: an answer in a study without a holdout, a second sealed split, or a second opening.
+    """
     event = stored.event
     if isinstance(event, StudyCreated):
         return StudyRecord(
@@ -166,6 +182,7 @@ def advance_study(name: str, study: StudyRecord | None, stored: Stored) -> Study
             space=event.space,
             tuner=event.tuner,
             created=stored.time,
+            holdout=event.holdout,
         )
     if study is None:
         raise ValueError(f"the log of study {name!r} does not begin with its creation, but with {event.kind}")
@@ -176,8 +193,52 @@ def advance_study(name: str, study: StudyRecord | None, stored: Stored) -> Study
         return study.with_(attributes={**study.attributes, event.name: event.value})
     if isinstance(event, StudyStopped):
         return study.with_(stopped=event.why)
+    if isinstance(event, SplitSealed):
+        return _sealed(study, event)
+    if isinstance(event, SplitOpened):
+        return _opened(study, event)
     if isinstance(event, TrialTold | TrialAdded):
-        # The first declaration of a name stands; a later one by a racing worker must not replace it.
-        parameters: Mapping[str, object] = {**event.parameters, **study.parameters}
-        return study.with_(parameters=parameters)
+        if event.parameters:
+            # The first declaration of a name stands; a later one by a racing worker must not replace it.
+            parameters: Mapping[str, object] = {**event.parameters, **study.parameters}
+            study = study.with_(parameters=parameters)
+        return study if event.answer is None else _answered(study, event.number, event.answer)
     return study
+
+
+def _answered(study: StudyRecord, number: int, answer: HoldoutAnswer) -> StudyRecord:
+    """The record after the holdout answered for a trial."""
+    if study.holdout is None:
+        raise Conflict(message(f"study {study.name!r} has no holdout that could have answered", got=answer.to_json()))
+    return study.with_(holdout_state=study.holdout_state.advanced(answer, number))
+
+
+def _sealed(study: StudyRecord, event: SplitSealed) -> StudyRecord:
+    """The record after a split was sealed."""
+    if study.sealed is not None:
+        raise Conflict(
+            message(
+                f"study {study.name!r} has a sealed split already",
+                allowed="one for each study",
+                do="go on with that one: a split that is chosen after a look at another is no test",
+            )
+        )
+    return study.with_(sealed={"examples": event.examples, "opening": None})
+
+
+def _opened(study: StudyRecord, event: SplitOpened) -> StudyRecord:
+    """The record after the sealed split was opened."""
+    if study.sealed is None:
+        raise Conflict(message(f"study {study.name!r} has no sealed split", do="seal one first: study.seal(examples)"))
+    seen = study.sealed["opening"]
+    if seen is not None:
+        raise Conflict(
+            message(
+                f"the sealed split of study {study.name!r} was opened once, for trial {seen[0]}; a second look would "
+                "be a choice, and it would no longer be a test",
+                got=f"trial {event.trial}",
+                do="report what it said: study.sealed",
+            )
+        )
+    opening = [event.trial, event.mean, event.low, event.high, event.level]
+    return study.with_(sealed={**study.sealed, "opening": opening})

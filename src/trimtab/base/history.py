@@ -129,7 +129,7 @@ class History(Generic[S]):
             changed[number] = advance_trial(known, stored)
         if seq == self.seq:
             return self
-        space = self.space if study is self.study else space_of(study)
+        space = self.space if _same_space(study, self.study) else space_of(study)
         return self._with(study, space, seq, changed, reports)
 
     def _with(
@@ -261,6 +261,11 @@ class History(Generic[S]):
     def made(self) -> int:
         """How many trials there are, a lost one and its retry counted once."""
         return len(self) - self._retries
+
+
+def _same_space(one: StudyRecord, other: StudyRecord) -> bool:
+    """Whether two records of a study describe one space, the same objects: every answer of a holdout makes a record."""
+    return one.space is other.space and one.parameters is other.parameters
 
 
 def _values(trials: Sequence[TrialRow | FrozenTrial], objectives: Sequence[Objective]) -> NDArray[np.float64]:

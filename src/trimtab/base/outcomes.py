@@ -36,6 +36,7 @@ class EndReason(Enum):
     TIMEOUT = "timeout"
     LEASE_LOST = "lease_lost"
     CANCELLED = "cancelled"
+    HOLDOUT_USED_UP = "holdout_used_up"
 
     @property
     def text(self) -> str:
@@ -62,6 +63,7 @@ _TEXTS = {
     EndReason.TIMEOUT: "the trial took longer than its time limit",
     EndReason.LEASE_LOST: "the worker stopped renewing its lease",
     EndReason.CANCELLED: "the study was interrupted while the trial ran",
+    EndReason.HOLDOUT_USED_UP: "the holdout's budget was used up before it could answer for the trial",
 }
 
 

@@ -24,6 +24,7 @@ from trimtab.base.arrays import (
     vector_to_json,
 )
 from trimtab.base.errors import InvalidArgument, InvalidObservation, message
+from trimtab.base.holdout import HoldoutState
 from trimtab.base.outcomes import EndReason, TrialState
 
 __all__ = [
@@ -136,7 +137,8 @@ class Observation:
         gradient: d value / d parameter for continuous parameters, by parameter name (small; wide
             hypergradients stay in the worker).
         losses: per-example validation losses, shape (n,), the same examples in the same order in
-            every trial; lower is better. Pays for paired tests and honest intervals.
+            every trial; lower is better. Pays for paired tests and honest intervals. In a study with a reusable
+            holdout, those on its training part and then those on the holdout, which never reach the log.
         constraints: named; a value <= 0 is feasible.
         cost: what the trial cost, seconds unless the study says otherwise, >= 0.
         fidelity: at which width, number of epochs, fraction of data ... it was run.
@@ -515,6 +517,9 @@ class StudyRecord:
         created: seconds since the Unix epoch.
         stopped: why it ended for good (such as an exhausted space); empty while it may go on.
         notes: what the study says of itself, such as a migration of its space, oldest first.
+        holdout: JSON of the reusable holdout that answers for its trials; None where there is none.
+        holdout_state: the fold of that holdout's answers.
+        sealed: JSON of its sealed test split, with what it said when it was opened; None where there is none.
     """
 
     name: str
@@ -527,14 +532,17 @@ class StudyRecord:
     created: float = 0.0
     stopped: str = ""
     notes: tuple[str, ...] = ()
+    holdout: Json | None = None
+    holdout_state: HoldoutState = field(default_factory=HoldoutState)
+    sealed: Json | None = None
 
     def with_(self, **changes: Any) -> StudyRecord:
         """A copy with some fields changed."""
         return replace(self, **changes)
 
     def to_json(self) -> dict[str, Json]:
-        """Strict JSON."""
-        return {
+        """Strict JSON; what belongs to a holdout or a sealed split is left out where there is none."""
+        out: dict[str, Json] = {
             "name": self.name,
             "objectives": [[o.name, o.direction] for o in self.objectives],
             "seed": self.seed,
@@ -546,10 +554,17 @@ class StudyRecord:
             "stopped": self.stopped,
             "notes": list(self.notes),
         }
+        if self.holdout is not None:
+            out["holdout"] = self.holdout
+            out["holdout_state"] = self.holdout_state.to_json()
+        if self.sealed is not None:
+            out["sealed"] = self.sealed
+        return out
 
     @classmethod
     def from_json(cls, data: Mapping[str, Json]) -> StudyRecord:
         """Inverse of `to_json`."""
+        state = data.get("holdout_state")
         return cls(
             name=data["name"],
             objectives=tuple(Objective(name, cast(Direction, way)) for name, way in data["objectives"]),
@@ -561,6 +576,9 @@ class StudyRecord:
             created=data["created"],
             stopped=data["stopped"],
             notes=tuple(data["notes"]),
+            holdout=data.get("holdout"),
+            holdout_state=HoldoutState() if state is None else HoldoutState.from_json(state),
+            sealed=data.get("sealed"),
         )
 
 
@@ -597,6 +615,10 @@ class Selection:
         method: how it was found, in the literature's words.
         caveats: what the numbers do not cover, in plain words; never empty.
         observed: the plain value that the trial was observed at.
+        best_probability: the probability that the trial is the best of the candidates, given the evidence's noise;
+            None where nothing was told of it.
+        shrunk: the trial's value drawn together with those of the other candidates by an unbiased estimate of risk
+            (SURE), in the objective's own units and sign; None where this was not done.
     """
 
     trial: int
@@ -608,11 +630,23 @@ class Selection:
     method: str
     caveats: tuple[str, ...]
     observed: float
+    best_probability: float | None = None
+    shrunk: float | None = None
 
     def __post_init__(self) -> None:
         """A selection names its method and caveats, and its trial is in its tie set."""
         if not self.method or not self.caveats or self.trial not in self.tie_set:
             raise ValueError(f"a Selection needs a method, caveats and its trial in the tie set; got {self}")
+
+    @property
+    def luck(self) -> str:
+        """In a few words: how probably it is the best, and its value drawn together with the others; or nothing."""
+        told = []
+        if self.best_probability is not None:
+            told.append(f"the best of the candidates with probability {self.best_probability:.0%}")
+        if self.shrunk is not None:
+            told.append(f"shrunk together with the others {self.shrunk:.6g}")
+        return "; ".join(told)
 
     def __str__(self) -> str:
         """A few plain lines for people."""
@@ -625,6 +659,7 @@ class Selection:
         lines = [
             f"trial {self.trial}: {self.objective.name} {self.estimate:.6g}, {span}",
             f"  observed {self.observed:.6g}; {others}",
+            *([f"  {self.luck}"] if self.luck else []),
             f"  method: {self.method}",
             *(f"  note: {caveat}" for caveat in self.caveats),
         ]

@@ -10,6 +10,7 @@ from trimtab.base.errors import InvalidArgument, message
 from trimtab.cli.options import DEFAULT_STORAGE, Format, FormatOption, StorageOption, StudyArgument
 
 if TYPE_CHECKING:
+    from trimtab.base.records import Selection
     from trimtab.report.tables import Row
     from trimtab.study import Study
 
@@ -25,6 +26,22 @@ def best(
         bool,
         typer.Option("--certify", help="Compare with the certified optimum of a surrogate; takes up to ten seconds."),
     ] = False,
+    region: Annotated[
+        bool, typer.Option("--region", help="Say where the optimum lies by a surrogate; takes some seconds.")
+    ] = False,
+    default: Annotated[
+        int | None,
+        typer.Option(
+            metavar="TRIAL",
+            help="The trial that ran the default configuration, to say whether tuning helped; by default the first "
+            "that ran the space's.",
+        ),
+    ] = None,
+    method: Annotated[
+        str, typer.Option(help="What to select by: auto, holdout, race, losses, stderr, replicates, values, ...")
+    ] = "auto",
+    level: Annotated[float, typer.Option(help="Of the interval and the tie set.")] = 0.95,
+    interval: Annotated[str, typer.Option(help="auto, hybrid or simultaneous.")] = "auto",
     storage: StorageOption = DEFAULT_STORAGE,
     format: FormatOption = Format.TABLE,
 ) -> None:
@@ -39,31 +56,44 @@ def best(
     from trimtab.report.tables import trial_rows
 
     with opened_study(storage, study) as found:
-        if certify and objective is None and len(found.directions) > 1:
-            raise _nothing_to_certify(found)
+        if objective is None and len(found.directions) > 1:
+            if certify or region or default is not None:
+                raise _nothing_to_select(found)
+            if format is Format.TABLE:
+                conclude(found, Screen())
+            else:
+                print_rows(trial_rows(found.history, [trial.number for trial in found.best_trials]), format)
+            return
+        selection = found.select(
+            objective=objective,
+            method=method,
+            level=level,
+            default=default,
+            certify=certify,
+            interval=interval,
+            region=region,
+        )
         if format is Format.TABLE:
-            conclude(found, Screen(), objective, certify)
-        elif objective is None and len(found.directions) > 1:
-            print_rows(trial_rows(found.history, [trial.number for trial in found.best_trials]), format)
+            conclude(found, Screen(), objective, selection)
         elif format is Format.JSON:
-            print_json(_row(found, objective, certify))
+            print_json(_row(found, selection))
         else:
-            print_rows([_flat(_row(found, objective, certify))], format)
+            print_rows([_flat(_row(found, selection))], format)
 
 
-def _nothing_to_certify(study: Study) -> InvalidArgument:
-    """A set of trials has no certificate."""
+def _nothing_to_select(study: Study) -> InvalidArgument:
+    """A set of trials has no certificate, no region and no default to be compared with."""
     names = ", ".join(study.directions)
     return InvalidArgument(
         message(f"study {study.study_name!r} has several objectives", allowed=names, do="name one with --objective")
     )
 
 
-def _row(study: Study, objective: str | None, certify: bool) -> Row:
+def _row(study: Study, selection: Selection) -> Row:
     """The selection, and beside it the plain best where the study has one."""
     from trimtab.report.tables import selection_row
 
-    row = selection_row(study.select(objective=objective, certify=certify))
+    row = selection_row(selection)
     if len(study.directions) == 1:
         row["observed_best"] = {"trial": study.best_trial.number, "value": study.best_value}
     return row

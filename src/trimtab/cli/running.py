@@ -15,6 +15,7 @@ from trimtab.report.terminal import selection_view, trials_table
 from trimtab.report.wording import count, number
 
 if TYPE_CHECKING:
+    from trimtab.base.records import Selection
     from trimtab.study import Study
 
 __all__ = ["Limits", "RunEnd", "conclude", "finish", "run_study", "say_how_to_go_on"]
@@ -120,14 +121,14 @@ def finish(study: Study, end: RunEnd, storage: str, screen: Screen) -> int:
     return int(end.given_up or not len(study.history.complete))
 
 
-def conclude(study: Study, screen: Screen, objective: str | None = None, certify: bool = False) -> None:
+def conclude(study: Study, screen: Screen, objective: str | None = None, selection: Selection | None = None) -> None:
     """The honest best, and the observed one where it is another; or the observed Pareto set of several objectives.
 
     Arguments:
         study: to tell of.
         screen: to print on.
         objective: on which to select where there are several; None for the Pareto set.
-        certify: whether the selection is compared with the certified optimum of a surrogate.
+        selection: the honest best, where it was made already.
 
     Raises:
         UnknownName: no trial came to a result.
@@ -138,7 +139,7 @@ def conclude(study: Study, screen: Screen, objective: str | None = None, certify
         screen.say(f"the {count(len(front), 'trial')} that no other trial beats in every objective:")
         screen.show(trials_table(history, front))
         return
-    selection = study.select(objective=objective, certify=certify)
+    selection = selection or study.select(objective=objective)
     screen.show(selection_view(selection))
     if len(history.objectives) == 1 and study.best_trial.number != selection.trial:
         screen.say(

@@ -96,10 +96,15 @@ def _facts(history: History[Space]) -> list[str]:
     """What there is to say of a study beside its row."""
     from trimtab.report.tables import state_counts
     from trimtab.report.terminal import plain
+    from trimtab.trust.holdout import HoldoutInUse, SealedSplit
 
     states = ", ".join(f"{how_many} {name.lower()}" for name, how_many in state_counts(history).items() if how_many)
     facts = [f"trials: {states or 'none yet'}; seed {history.study.seed}"]
     facts.extend(plain(f"note: {note}", 500) for note in history.study.notes)
+    if (holdout := HoldoutInUse.of(history.study)) is not None:
+        facts.append(plain(f"holdout: {holdout.words}", 1000))
+    if history.study.sealed is not None:
+        facts.append(f"{SealedSplit.from_json(history.study.sealed)}")
     if history.study.stopped:
         facts.append(plain(f"ended: {history.study.stopped}", 500))
     return facts

@@ -15,6 +15,7 @@ from trimtab.base.outcomes import TrialState
 from trimtab.base.records import FrozenTrial, Json, Observation, Params, Selection
 from trimtab.space import Space
 from trimtab.trust import observed_best
+from trimtab.trust.holdout import HoldoutInUse, SealedSplit
 
 __all__ = ["Row", "selection_row", "state_counts", "study_row", "trial_row", "trial_rows"]
 
@@ -86,7 +87,22 @@ def study_row(history: History[Space]) -> Row:
         "best_observed": None if best is None else float(history.values[best, 0]),
         "best_trial": None if best is None else int(best),
         "stopped": study.stopped,
+        "holdout": None if (holdout := HoldoutInUse.of(study)) is None else holdout.row(),
+        "sealed": None if study.sealed is None else _sealed_row(SealedSplit.from_json(study.sealed)),
     }
+
+
+def _sealed_row(split: SealedSplit) -> Row:
+    """A sealed test split, and what it said if it was opened."""
+    row: Row = {"size": split.examples.size, "opened": None, "words": str(split)}
+    if split.opening is not None:
+        interval = split.opening.interval
+        row["opened"] = {
+            "trial": split.opening.trial,
+            "mean": split.opening.mean,
+            "interval": {"low": interval.low, "high": interval.high, "level": interval.level},
+        }
+    return row
 
 
 def selection_row(selection: Selection) -> Row:
@@ -107,6 +123,8 @@ def selection_row(selection: Selection) -> Row:
         },
         "observed": float_to_json(selection.observed),
         "tie_set": list(selection.tie_set),
+        "best_probability": selection.best_probability,
+        "shrunk": None if selection.shrunk is None else float_to_json(selection.shrunk),
         "method": selection.method,
         "caveats": list(selection.caveats),
     }

@@ -162,6 +162,7 @@ def selection_view(selection: Selection) -> RenderableType:
     ties = f"cannot be told apart from {count(others, 'other trial')}" if others else "stands alone at the top"
     facts = [
         ("observed", Text(f"{number(selection.observed, 6)}; {ties}")),
+        *([("luck", Text(selection.luck))] if selection.luck else []),
         ("method", Text(plain(selection.method))),
         *(("note", Text(plain(caveat))) for caveat in selection.caveats),
     ]

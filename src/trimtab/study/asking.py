@@ -12,6 +12,7 @@ from trimtab.base.ports import Claim, Tuner
 from trimtab.base.records import FrozenTrial, Params, Suggestion
 from trimtab.base.seeds import Key
 from trimtab.space import Space
+from trimtab.study.held_out import used_up
 from trimtab.study.view import StudyView
 
 __all__ = ["EXHAUSTED", "Nothing", "ask_key", "ask_trial", "propose"]
@@ -74,6 +75,8 @@ def ask_trial(
         limit: no new trial is made once the study holds so many.
     """
     history = view.refresh()
+    if why := used_up(history):
+        return Nothing(why, final=True)
     early: Suggestion | None = None
     number = len(history)
     if not history.numbers(TrialState.WAITING).size:

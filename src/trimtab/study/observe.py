@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from trimtab.base.errors import InvalidObservation, message
 from trimtab.base.records import DEFAULT_OBJECTIVE, Objective, Observation
 from trimtab.space import Space
+from trimtab.study.held_out import check_told
+
+if TYPE_CHECKING:
+    from trimtab.trust.holdout import ReusableHoldout
 
 __all__ = ["observe"]
 
 
-def observe(result: object, objectives: Sequence[Objective], space: Space | None) -> Observation:
+def observe(
+    result: object, objectives: Sequence[Objective], space: Space | None, holdout: ReusableHoldout | None = None
+) -> Observation:
     """Turn an objective's result into an observation of the study.
 
     Arguments:
@@ -19,10 +26,11 @@ def observe(result: object, objectives: Sequence[Objective], space: Space | None
             objective, in the study's order; or an `Observation`.
         objectives: the study's.
         space: the declared space; None for define-by-run. A gradient is checked against it.
+        holdout: the study's, if it has one. Losses are checked against it, unless the trial diverged.
 
     Raises:
-        InvalidObservation: the result is none of these, names other objectives, or has a gradient
-            for a parameter that is not continuous.
+        InvalidObservation: the result is none of these, names other objectives, has a gradient
+            for a parameter that is not continuous, or no losses that the holdout can be asked about.
     """
     names = [objective.name for objective in objectives]
     if result is None:
@@ -37,6 +45,8 @@ def observe(result: object, objectives: Sequence[Objective], space: Space | None
     observation = _named(observation, names)
     if observation.gradient and space is not None:
         _check_gradient(observation.gradient, space)
+    if holdout is not None and observation.finite:
+        check_told(holdout, observation)
     return observation
 
 

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from numpy.typing import ArrayLike
+
 from trimtab.base.clock import Clock, SystemClock
 from trimtab.base.errors import (
     Conflict,
@@ -21,7 +23,10 @@ from trimtab.base.errors import (
 )
 from trimtab.base.events import (
     NEXT,
+    Event,
     SpaceChanged,
+    SplitOpened,
+    SplitSealed,
     StudyAttribute,
     StudyStopped,
     TrialAdded,
@@ -49,6 +54,7 @@ from trimtab.space import Parameter, Space, check_migration, parameter_to_json
 from trimtab.study.asking import EXHAUSTED, Nothing, ask_trial
 from trimtab.study.asktell import AskedContext
 from trimtab.study.driver import Driver
+from trimtab.study.held_out import USED_UP, Shown, append_shown, holdout_of, rules_of, used_up
 from trimtab.study.leases import LeaseKeeper, reap
 from trimtab.study.limits import raise_for, slots_of
 from trimtab.study.loop import LoopState
@@ -61,6 +67,9 @@ from trimtab.study.workers import worker_name
 if TYPE_CHECKING:
     from trimtab.study.replay import Replay
     from trimtab.trust.default_guard import DefaultOrTuned
+    from trimtab.trust.holdout import HoldoutInUse, Opening, SealedSplit
+    from trimtab.trust.raced import StudyRace
+    from trimtab.trust.racing.catalogue import NamedTest
 
 __all__ = ["Study", "Wiring"]
 
@@ -163,6 +172,19 @@ class Study:
         return self._view.refresh().study.stopped
 
     @property
+    def holdout(self) -> HoldoutInUse | None:
+        """The reusable holdout: what was used of it, what is left, what is claimed; None where the study has none."""
+        return holdout_of(self._view.refresh().study)
+
+    @property
+    def sealed(self) -> SealedSplit | None:
+        """The sealed test split, and what it said if it was opened; None where the study has none."""
+        from trimtab.trust.holdout import SealedSplit
+
+        data = self._view.refresh().study.sealed
+        return None if data is None else SealedSplit.from_json(data)
+
+    @property
     def trials(self) -> list[FrozenTrial]:
         """Every trial in order of its number, with its curve."""
         return list(self.history)
@@ -216,6 +238,8 @@ class Study:
         level: float = 0.95,
         default: int | None = None,
         certify: bool = False,
+        interval: str = "auto",
+        region: bool = False,
     ) -> Selection:
         """The honest best: which trial to take, what to expect of it, and what cannot be told from it.
 
@@ -223,31 +247,51 @@ class Study:
             objective: which one, where there are several.
             method: "auto" chooses by what the observations carry; see `trimtab.trust.select`.
             level: of the interval and the tie set, such as 0.95.
-            default: number of the trial that ran the default configuration; a caveat then compares with it.
+            default: number of the trial that ran the default configuration; by default the first that ran the one of
+                the space. A caveat says whether tuning helped.
             certify: whether a last caveat says where a surrogate's certified optimum lies, and how the
                 selected trial compares with it; see `trimtab.trust.certify`. It may take ten seconds.
+            interval: "hybrid", "simultaneous", or "auto" for the first where it is known to hold; see
+                `trimtab.trust.select`.
+            region: whether a last caveat says where the optimum lies by a surrogate; see
+                `trimtab.trust.optimum_posterior`. It may take seconds.
 
         Raises:
             UnknownName: no trial is complete and feasible.
-            InvalidArgument: an unknown objective or method, a level outside (0, 1), or a method that the
+            InvalidArgument: an unknown objective, method or interval, a level outside (0, 1), or a method that the
                 observations carry nothing for.
         """
         from trimtab.trust import select
 
         history = self._view.refresh()
-        return select(history, objective=objective, method=method, level=level, default=default, certify=certify)
+        return select(
+            history,
+            objective=objective,
+            method=method,
+            level=level,
+            default=default,
+            certify=certify,
+            interval=interval,
+            region=region,
+        )
 
     def default_or_tuned(
-        self, default: int = 0, *, objective: str | None = None, level: float | None = None, smoothed: bool = False
+        self,
+        default: int | None = None,
+        *,
+        objective: str | None = None,
+        level: float | None = None,
+        smoothed: bool = False,
     ) -> DefaultOrTuned:
         """Whether tuning helped: the selected trial or the default, whichever the data speak for.
 
         Arguments:
-            default: number of the trial that ran the default configuration.
+            default: number of the trial that ran the default configuration; by default the first that ran the one of
+                the space, or else trial 0.
             objective: which one, where there are several.
-            level: how sure the gain has to be; by default 0.95, smoothed 0.8.
-            smoothed: let neighbouring trials vote, for random and other space-filling searches; measured, not
-                proved. See `trimtab.trust.compare_with_default`.
+            level: how sure the gain has to be; by default 0.95, smoothed 0.9.
+            smoothed: let neighbouring trials vote, for little data; measured, not proved. See
+                `trimtab.trust.compare_with_default`.
 
         Raises:
             UnknownName: no trial is complete and feasible.
@@ -273,6 +317,8 @@ class Study:
         found = [reference for name in names for reference in self._wiring.references(name)]
         if self._pruner is not None:
             found.extend(self._pruner.refs)
+        if (holdout := self.holdout) is not None:
+            found.extend(holdout.refs)
         return list(dict.fromkeys(found))
 
     def report(self, path: str | os.PathLike[str] | None = None) -> str:
@@ -304,7 +350,7 @@ class Study:
         retries: int = 2,
         max_failures: int | None = None,
     ) -> None:
-        """Run trials until one of the limits is reached, the space is exhausted, or `stop` is called.
+        """Run trials until a limit is reached, the space is exhausted, the holdout used up, or `stop` is called.
 
         Arguments:
             objective: function of a trial; gives a number, a dict, or an `Observation`.
@@ -356,19 +402,99 @@ class Study:
         finally:
             if runner is not executor:
                 runner.close()
-        self.ended = finish.why
-        self._note_stopped(EXHAUSTED if finish.why == EXHAUSTED else "")
+        why = used_up(self._view.refresh())
+        self.ended = why or finish.why
+        self._note_stopped(why or (EXHAUSTED if finish.why == EXHAUSTED else ""))
         raise_for(finish, self.study_name)
+
+    def race(
+        self,
+        objective: ObjectiveFunction,
+        blocks: int = 10,
+        trials: Sequence[int] | None = None,
+        contenders: int = 10,
+        test: str | NamedTest = "predictive",
+        alpha: float = 0.05,
+        n_jobs: int = 1,
+        catch: Iterable[type[BaseException]] | type[BaseException] = (),
+        *,
+        name: str = "race",
+        finish: bool = True,
+        executor: str | Executor | None = None,
+        trial_timeout: float | None = None,
+        retries: int = 2,
+    ) -> StudyRace:
+        """Evaluate the best few configurations again on fresh blocks, and drop each once it cannot win.
+
+        A block is a fold, a seed, or whatever else `objective` makes of `trial.block`. `select` then tells what the
+        race found. Every evaluation is in the log when it ends: after a kill, the same call goes on where it stood.
+        They are no trials, so `trials`, `best_trial` and what tuners see stay as they are.
+
+        Arguments:
+            objective: function of a trial; scores `trial.params` on block `trial.block` and returns what an objective
+                returns, best an `Observation` with the losses of that block's examples. `trial.number` is the number of
+                the trial that the configuration is of; what it reports is not kept, and nothing prunes it.
+            blocks: how many there are; they are run in random order.
+            trials: numbers of complete, feasible trials that race; by default the tie set of `select` and then the best
+                observed, different configurations each.
+            contenders: how many, where `trials` are not given.
+            test: who leaves: "predictive" keeps the choice that all blocks would make; "t-test", "betting",
+                "bernstein" and "hoeffding" keep the truly best one; "f-race" keeps no promise. Or one with settings.
+            alpha: the error of the whole race, of which `trimtab.trust.racing` says what it is for each test.
+            n_jobs: contenders evaluated at once; -1 for one per core.
+            catch: exceptions that only make their contender leave the race; others are raised and leave no trace,
+                so that the evaluation is run again. What diverges, overruns its time or loses its worker too often
+                leaves, too.
+            name: of the race; a study may have several, and `select` uses the latest.
+            finish: run the last one in the race on the blocks that are left, for an estimate over all of them.
+            executor, trial_timeout, retries: as for `optimize`.
+
+        Raises:
+            UnknownName: no complete, feasible trial, or no such one.
+            InvalidArgument: fewer than two different configurations, other numbers that cannot be, several objectives,
+                a study with a holdout, or an objective that gives the same for two blocks and does not look at
+                `trial.block`.
+            Conflict: a race of that name was begun with other arguments.
+            TrialError: everybody who was left failed on one block.
+            KeyboardInterrupt: Ctrl-C; what had ended is kept.
+            Exception: whatever the objective raised and `catch` does not name.
+        """
+        from trimtab.study.racing import Racer, plan_race
+
+        self._only_objective("race")
+        _check_callable(objective)
+        if self.holdout is not None:
+            raise InvalidArgument(
+                message(
+                    f"study {self.study_name!r} has a holdout, which a race would go round: it evaluates trials again, "
+                    "on examples that nobody guards",
+                    do="judge the trial that study.select() names by a sealed split: study.open_sealed()",
+                )
+            )
+        slots = slots_of(n_jobs)
+        plan = plan_race(self._view, name, trials, contenders, blocks=blocks, test=test, alpha=alpha, finish=finish)
+        how = executor if executor is not None else "inline" if slots == 1 else "processes"
+        runner = self._wiring.executor(how, slots)
+        racer = Racer(
+            self._view,
+            plan,
+            objective,
+            runner,
+            catch=(catch,) if isinstance(catch, type) else tuple(catch),
+            trial_timeout=trial_timeout,
+            retries=retries,
+        )
+        try:
+            return racer.run()
+        finally:
+            if runner is not executor:
+                runner.close()
 
     def _task(self, objective: ObjectiveFunction) -> FunctionTask:
         history = self._view.refresh()
-        if not callable(objective):
-            raise InvalidArgument(
-                message(
-                    "the objective must be a function of a trial", got=objective, do="pass objective, not its result"
-                )
-            )
-        return FunctionTask(objective, history.objectives, None if history.space.is_traced else history.space)
+        _check_callable(objective)
+        space = None if history.space.is_traced else history.space
+        return FunctionTask(objective, history.objectives, space, rules_of(history.study))
 
     def _tell_callbacks(self, callbacks: Sequence[Callback]) -> Callable[[FrozenTrial], None]:
         def told(trial: FrozenTrial) -> None:
@@ -391,7 +517,7 @@ class Study:
         """Lease one trial to the caller, who runs it and tells the result.
 
         Raises:
-            Exhausted: every configuration of a finite space was tried.
+            Exhausted: every configuration of a finite space was tried, or the holdout is used up.
         """
         now = self._clock.now()
         if now - self._reaped_at > self._lease / 4:
@@ -400,7 +526,8 @@ class Study:
         found = ask_trial(self._view, self._tuner, worker_name(), self._lease)
         if isinstance(found, Nothing):
             self._note_stopped(found.why)
-            raise Exhausted(message(found.why, do="widen the space with study.migrate(), or stop here"))
+            do = _AFTER_HOLDOUT if found.why == USED_UP else "widen the space with study.migrate(), or stop here"
+            raise Exhausted(message(found.why, do=do))
         self._keeper.hold(found.number, found.token, found.expires)
         context = AskedContext(self._view, found, Key(self.seed, found.number, "run"), self._pruner)
         self._asked[found.number] = context
@@ -423,12 +550,14 @@ class Study:
             state: "pruned" or "fail" for a trial that told nothing.
 
         Returns:
-            The trial as recorded. nan and infinities make a failed trial with the reason "diverged".
+            The trial as recorded. nan and infinities make a failed trial with the reason "diverged". In a study with a
+            holdout its value is what the holdout answered, and the losses are those on the training part; where the
+            holdout is used up, it failed for that reason.
 
         Raises:
             UnknownName: no such trial.
             Conflict: it was told before, or waits to be asked for.
-            InvalidObservation: the values do not fit the study.
+            InvalidObservation: the values do not fit the study, or the losses its holdout.
             InvalidSpace: a define-by-run trial declared a known name as something else; it is recorded as failed.
         """
         number = trial if isinstance(trial, int) else trial.number
@@ -461,7 +590,9 @@ class Study:
         space = self.space
         if not space.is_traced:
             space.complete(params, space.default_params())
-        return self._new_trial(TrialEnqueued(NEXT, dict(params), dict(user_attrs or {})))
+        (stored,) = self._view.append([TrialEnqueued(NEXT, dict(params), dict(user_attrs or {}))])
+        assert isinstance(stored.event, TrialEnqueued)
+        return stored.event.number
 
     def add_trial(
         self,
@@ -472,7 +603,7 @@ class Study:
         parameters: Mapping[str, Parameter] | None = None,
         user_attrs: Mapping[str, Json] | None = None,
     ) -> FrozenTrial:
-        """Record a result from elsewhere.
+        """Record a result from elsewhere. In a study with a holdout, the holdout is asked about it as in `tell`.
 
         Arguments:
             params: the whole configuration.
@@ -490,18 +621,109 @@ class Study:
             space = Space.traced({**dict(parameters), **{name: space[name] for name in space}})
         space.validate(params)
         outcome = outcome_told(self._view.refresh(), value, state)
-        event = TrialAdded(
-            number=NEXT,
-            params=dict(params),
-            state=outcome.state,
-            reason=outcome.reason,
-            observation=outcome.observation,
-            text=outcome.text,
-            attributes=dict(user_attrs or {}),
-            parameters={name: parameter_to_json(item) for name, item in (parameters or {}).items()},
-        )
-        number = self._new_trial(event)
-        return self._view.refresh().trial(number)
+        declared = {name: parameter_to_json(item) for name, item in (parameters or {}).items()}
+
+        def events(history: History[Space], shown: Shown) -> list[Event]:
+            return [
+                TrialAdded(
+                    number=NEXT,
+                    params=dict(params),
+                    state=shown.outcome.state,
+                    reason=shown.outcome.reason,
+                    observation=shown.outcome.observation,
+                    text=shown.outcome.text,
+                    attributes=dict(user_attrs or {}),
+                    parameters=declared,
+                    answer=shown.answer,
+                )
+            ]
+
+        (stored,), history = append_shown(self._view, outcome, lambda _: False, events)
+        assert isinstance(stored.event, TrialAdded)
+        return history.trial(stored.event.number)
+
+    # A test split that is opened once
+
+    def seal(self, examples: ArrayLike, labels: ArrayLike | None = None) -> SealedSplit:
+        """Set a test split aside, which can be opened once, for one trial, and says so for ever.
+
+        Only the fingerprint of its examples is kept. Sealing the same split again changes nothing.
+
+        Arguments:
+            examples: an identifier of each example, shape (n,), or the examples themselves, shape (n, ...).
+            labels: what belongs to each, so that a corrected label counts as a change.
+
+        Raises:
+            Conflict: another split is sealed already.
+            InvalidArgument: no examples, or those of the study's holdout.
+        """
+        from trimtab.trust.holdout import Fingerprint, SealedSplit
+
+        split = SealedSplit(Fingerprint.of(examples, labels))
+        holdout = self.holdout
+        if holdout is not None and split.examples.members in (
+            holdout.rules.training.members,
+            holdout.rules.holdout.members,
+        ):
+            raise InvalidArgument(
+                message(
+                    "the sealed split holds the examples of the study's holdout, which the search has asked",
+                    do="seal examples that nothing was chosen on",
+                )
+            )
+        known = self.sealed
+        if known is not None and known.examples == split.examples:
+            return known
+        self._view.append([SplitSealed(split.examples.to_json())])
+        return split
+
+    def open_sealed(
+        self,
+        trial: Trial | FrozenTrial | int,
+        losses: ArrayLike,
+        *,
+        examples: ArrayLike | None = None,
+        labels: ArrayLike | None = None,
+        level: float = 0.95,
+    ) -> Opening:
+        """Open the sealed test split for one trial: once, whoever asks, and from wherever.
+
+        Arguments:
+            trial: a complete trial, or its number; best the one that `select` names.
+            losses: of that trial on the split, shape (n,), in the order of its examples.
+            examples, labels: the split as it is now, to be compared with the one that was sealed.
+            level: of the interval.
+
+        Returns:
+            The mean loss and the interval of the true one. No correction is needed: nothing was chosen on this split.
+
+        Raises:
+            Conflict: it was opened before, or no split is sealed.
+            UnknownName: no such trial.
+            InvalidArgument: the trial is not complete, or the examples changed.
+            InvalidObservation: losses of another length, or not finite.
+        """
+        from trimtab.trust.holdout import Fingerprint
+
+        known = self._known(trial if isinstance(trial, int) else trial.number)
+        split = self.sealed
+        if split is None:
+            raise Conflict(
+                message(f"study {self.study_name!r} has no sealed split", do="seal one first: study.seal(examples)")
+            )
+        if known.state is not TrialState.COMPLETE:
+            raise InvalidArgument(
+                message(
+                    f"trial {known.number} is {known.state.name}, and the sealed split opens once",
+                    allowed="a trial that is COMPLETE",
+                    do="open it for the trial that study.select() names",
+                )
+            )
+        now = None if examples is None else Fingerprint.of(examples, labels)
+        opening, _ = split.open(known.number, losses, examples=now, level=level)
+        interval = opening.interval
+        self._view.append([SplitOpened(known.number, opening.mean, interval.low, interval.high, interval.level)])
+        return opening
 
     # Changing
 
@@ -544,12 +766,6 @@ class Study:
 
     # Within
 
-    def _new_trial(self, event: TrialEnqueued | TrialAdded) -> int:
-        """Write a trial that no worker asked for; gives its number."""
-        (stored,) = self._view.append([event])
-        assert isinstance(stored.event, TrialEnqueued | TrialAdded)
-        return stored.event.number
-
     def _known(self, number: int) -> FrozenTrial:
         history = self._view.refresh()
         if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < len(history):
@@ -569,6 +785,24 @@ class Study:
         return objectives[0]
 
     def __repr__(self) -> str:
-        """Name, trials, best observed value."""
+        """Name, trials, and what is left of a holdout."""
         history = self._view.refresh()
-        return f"Study({self.study_name!r}, {len(history)} trials, {len(history.complete)} complete)"
+        parts = [repr(self.study_name), f"{len(history)} trials", f"{len(history.complete)} complete"]
+        holdout = holdout_of(history.study)
+        if holdout is not None:
+            parts.append(holdout.brief)
+        return f"Study({', '.join(parts)})"
+
+
+_AFTER_HOLDOUT = (
+    "judge the trial that study.select() names on examples that nothing was chosen on, or create a study with a fresh "
+    "holdout"
+)
+
+
+def _check_callable(objective: object) -> None:
+    """Refuse an objective that is no function."""
+    if not callable(objective):
+        raise InvalidArgument(
+            message("the objective must be a function of a trial", got=objective, do="pass objective, not its result")
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from trimtab.base.info import Info
 from trimtab.base.ports import Context
@@ -12,6 +12,9 @@ from trimtab.base.records import Objective, Observation, Params
 from trimtab.space import Space
 from trimtab.study.observe import observe
 from trimtab.study.trial import Trial
+
+if TYPE_CHECKING:
+    from trimtab.trust.holdout import ReusableHoldout
 
 __all__ = ["FunctionTask", "ObjectiveFunction"]
 
@@ -26,11 +29,13 @@ class FunctionTask:
         objective: the user's function.
         objectives: the study's.
         space: the declared space; None for define-by-run.
+        holdout: the study's; None where it has none.
     """
 
     objective: ObjectiveFunction
     objectives: tuple[Objective, ...]
     space: Space | None
+    holdout: ReusableHoldout | None = None
 
     @property
     def provides(self) -> Info:
@@ -40,4 +45,4 @@ class FunctionTask:
     def run(self, params: Params, context: Context) -> Observation:
         """Call the objective once; see `base.ports.Task.run`."""
         trial = Trial(context, params, self.space, self.objectives[0].name)
-        return observe(self.objective(trial), self.objectives, self.space)
+        return observe(self.objective(trial), self.objectives, self.space, self.holdout)

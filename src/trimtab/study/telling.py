@@ -12,6 +12,7 @@ from trimtab.base.history import History
 from trimtab.base.outcomes import EndReason, TrialState
 from trimtab.base.records import FrozenTrial, Json, Outcome
 from trimtab.space import Space, parameter_from_json
+from trimtab.study.held_out import Shown, append_shown, rules_of
 from trimtab.study.leases import retry_event
 from trimtab.study.observe import observe
 from trimtab.study.view import StudyView
@@ -37,7 +38,9 @@ def outcome_told(history: History[Space], values: object, state: Told | None) ->
         raise InvalidArgument(message("unknown state", got=state, allowed="'complete', 'pruned', 'fail' or None"))
     observation = None
     if values is not None or state in (None, "complete"):
-        observation = observe(values, history.objectives, None if history.space.is_traced else history.space)
+        space = None if history.space.is_traced else history.space
+        holdout = rules_of(history.study) if state in (None, "complete") else None
+        observation = observe(values, history.objectives, space, holdout)
     if state == "pruned":
         return Outcome(TrialState.PRUNED, EndReason.PRUNED, observation)
     if state == "fail" or observation is None:
@@ -55,30 +58,37 @@ def tell_outcome(view: StudyView, trial: FrozenTrial, outcome: Outcome, retry: b
         retry: whether to run the configuration again.
 
     Returns:
-        The trial as it now stands. Where the lease had been lost, the result was kept as a late attempt.
+        The trial as it now stands. Where the lease had been lost, the result was kept as a late attempt. Where a
+        holdout has no answer left, the trial failed with the reason HOLDOUT_USED_UP.
 
     Raises:
         Conflict: the trial was told before.
         UnknownName: the study is gone.
     """
-    history = view.refresh()
-    told = TrialTold(
-        number=trial.number,
-        token=trial.token,
-        state=outcome.state,
-        reason=outcome.reason,
-        observation=outcome.observation,
-        text=outcome.text,
-        output=outcome.output,
-        params=outcome.params if history.space.is_traced else None,
-        parameters=_new_parameters(history, outcome.parameters),
-        attributes=outcome.attributes,
-    )
-    events: list[Event] = [told]
-    if retry:
-        events.append(retry_event(history.trial(trial.number)))
-    view.append(events)
-    return view.refresh().trial(trial.number)
+
+    def late(history: History[Space]) -> bool:
+        known = history.trial(trial.number)
+        return known.state is not TrialState.RUNNING or known.token != trial.token
+
+    def events(history: History[Space], shown: Shown) -> list[Event]:
+        seen = shown.outcome
+        told = TrialTold(
+            number=trial.number,
+            token=trial.token,
+            state=seen.state,
+            reason=seen.reason,
+            observation=seen.observation,
+            text=seen.text,
+            output=seen.output,
+            params=seen.params if history.space.is_traced else None,
+            parameters=_new_parameters(history, seen.parameters),
+            attributes=seen.attributes,
+            answer=shown.answer,
+        )
+        return [told, retry_event(history.trial(trial.number))] if retry else [told]
+
+    _, after = append_shown(view, outcome, late, events)
+    return after.trial(trial.number)
 
 
 def _new_parameters(history: History[Space], parameters: Mapping[str, Json]) -> dict[str, Json]:

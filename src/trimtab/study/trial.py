@@ -24,8 +24,11 @@ class Trial:
     Made by the study; not to be made by hand.
     """
 
-    def __init__(self, context: Context, params: Params, space: Space | None, metric: str) -> None:
+    def __init__(
+        self, context: Context, params: Params, space: Space | None, metric: str, block: int | None = None
+    ) -> None:
         self._context, self._space, self._metric = context, space, metric
+        self._block, self._looked = block, False
         self._proposed = params
         self._params: dict[str, ParamValue] = dict(params) if space is not None else {}
         self._asked: dict[str, Parameter] = {}
@@ -41,8 +44,18 @@ class Trial:
         return dict(self._params)
 
     @property
+    def block(self) -> int | None:
+        """In a race (`Study.race`), the block to score the configuration on: a fold, a seed; from 0. Otherwise None."""
+        self._looked = True
+        return self._block
+
+    @property
     def seed(self) -> int:
-        """A seed for the training's own randomness, below 2**32: a function of the study's seed and the number."""
+        """A seed for the training's own randomness, below 2**32: a function of the study's seed and the number.
+
+        In a race also of the block, so that every evaluation has its own.
+        """
+        self._looked = True
         return self._context.key.child("seed").integer() % 2**32
 
     def suggest_float(
@@ -123,6 +136,11 @@ class Trial:
     def set_user_attr(self, key: str, value: Json) -> None:
         """Keep something with the trial: any JSON value under a name."""
         self._context.attribute(key, value)
+
+    @property
+    def looked_at_block(self) -> bool:
+        """Whether `block` or `seed` was asked for: otherwise nothing that is evaluated can depend on the block."""
+        return self._looked
 
     def __repr__(self) -> str:
         """Number and params."""

@@ -33,6 +33,8 @@ from trimtab.base.events import (
     LeaseRenewed,
     Reported,
     SpaceChanged,
+    SplitOpened,
+    SplitSealed,
     StudyAttribute,
     StudyCreated,
     TrialAdded,
@@ -44,6 +46,7 @@ from trimtab.base.events import (
     TrialTold,
     TrialToldLate,
 )
+from trimtab.base.holdout import HoldoutAnswer, HoldoutState, StaleAnswer
 from trimtab.base.outcomes import EndReason, TrialState
 from trimtab.base.ports import Claim, Storage
 from trimtab.base.records import FrozenTrial, Json, Objective, Observation
@@ -52,6 +55,7 @@ from trimtab.testing.storage_machine import StorageMachine, curves, plain, study
 __all__ = ["StorageKit"]
 
 CREATED = StudyCreated((Objective(),), seed=7)
+CREATED_WITH_HOLDOUT = StudyCreated((Objective(),), seed=7, holdout={"size": 60, "mechanism": {"budget": 3}})
 STUDY = "digits"
 
 NAMES = [
@@ -458,6 +462,93 @@ class StorageKit(ABC):
         study.append(STUDY, [told(first, params={"lr": 1.0}, parameters={"lr": {"low": 0}})])
         study.append(STUDY, [told(second, parameters={"lr": {"low": 1}, "width": {"low": 2}})])
         assert study.snapshot(STUDY).study.parameters == {"lr": {"low": 0}, "width": {"low": 2}}
+        assert_fold(study)
+
+    # Holdouts and sealed splits
+
+    def test_a_holdouts_state_is_the_fold_of_its_answers(self, storage: Storage) -> None:
+        """Of told and of added trials, the losses of a leader included."""
+        storage.append(STUDY, [CREATED_WITH_HOLDOUT])
+        assert storage.snapshot(STUDY).study.holdout == CREATED_WITH_HOLDOUT.holdout
+        first, second = HoldoutAnswer(0, 0.3, spent=False), HoldoutAnswer(1, 0.1, True, np.array([0.1, 1.0]))
+        claim = claimed(storage)
+        (stored,) = storage.append(STUDY, [told(claim, 0.3, answer=first)])
+        assert stored.event == told(claim, 0.3, answer=first)
+        added = TrialAdded(NEXT, {}, TrialState.COMPLETE, EndReason.COMPLETED, Observation(0.1), answer=second)
+        storage.append(STUDY, [added])
+        state = storage.snapshot(STUDY).study.holdout_state
+        assert state == HoldoutState(2, 1, 0.1, np.array([0.1, 1.0]), spoke_for=1)
+        assert_fold(storage)
+
+    @pytest.mark.parametrize("place", [0, 2])
+    def test_a_stale_answer_is_refused_and_nothing_is_written(self, storage: Storage, place: int) -> None:
+        """Only the answer that follows on the last one enters the log; so every worker is asked in one order."""
+        storage.append(STUDY, [CREATED_WITH_HOLDOUT])
+        one, two = claimed(storage), claimed(storage)
+        storage.append(STUDY, [told(one, answer=HoldoutAnswer(0, 0.3, spent=True))])
+        before = plain(storage.read(STUDY))
+        with pytest.raises(StaleAnswer, match=r"other answers since.*allowed: answer 1, the next.*Next: "):
+            storage.append(STUDY, [told(two, answer=HoldoutAnswer(place, 0.3, spent=True))])
+        assert plain(storage.read(STUDY)) == before
+        assert trial(storage, 1).state is TrialState.RUNNING
+        storage.append(STUDY, [told(two, answer=HoldoutAnswer(1, 0.3, spent=True))])
+        assert storage.snapshot(STUDY).study.holdout_state.spent == 2
+        assert_fold(storage)
+
+    def test_threads_give_every_answer_once(self, storage: Storage) -> None:
+        """Many threads answer at once; who was too late looks again."""
+        storage.append(STUDY, [CREATED_WITH_HOLDOUT])
+
+        def work(worker: int) -> None:
+            for _ in range(4):
+                claim = claimed(storage, f"worker {worker}")
+                while True:
+                    place = storage.snapshot(STUDY).study.holdout_state.queries
+                    try:
+                        storage.append(STUDY, [told(claim, answer=HoldoutAnswer(place, 0.3, spent=True))])
+                        break
+                    except StaleAnswer:
+                        continue
+
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(work, range(4)))
+        state = storage.snapshot(STUDY).study.holdout_state
+        assert (state.queries, state.spent) == (16, 16)
+        assert_fold(storage)
+
+    def test_an_answer_needs_a_holdout(self, study: Storage) -> None:
+        """A study that was made without one has none that could answer."""
+        claim = claimed(study)
+        with pytest.raises(Conflict, match=f"study '{STUDY}' has no holdout that could have answered"):
+            study.append(STUDY, [told(claim, answer=HoldoutAnswer(0, 0.3, spent=False))])
+        assert trial(study, 0).state is TrialState.RUNNING
+
+    def test_a_late_result_takes_no_answer(self, storage: Storage) -> None:
+        """What the holdout said is taken out of a result that came too late."""
+        storage.append(STUDY, [CREATED_WITH_HOLDOUT])
+        claim = claimed(storage)
+        storage.append(STUDY, [TrialReaped(0, claim.seq, "silent")])
+        seen = Observation(0.9, losses=[0.25, 0.75])
+        late = TrialTold(
+            0, claim.seq, TrialState.COMPLETE, EndReason.COMPLETED, seen, answer=HoldoutAnswer(0, 0.9, True)
+        )
+        (stored,) = storage.append(STUDY, [late])
+        assert stored.event == TrialToldLate(0, claim.seq, Observation(0.5, losses=[0.25, 0.75]))
+        assert storage.snapshot(STUDY).study.holdout_state == HoldoutState()
+        assert_fold(storage)
+
+    def test_a_split_is_sealed_once_and_opened_once(self, study: Storage) -> None:
+        """For ever, whoever asks."""
+        opening = SplitOpened(3, 0.25, 0.2, 0.3, 0.95)
+        with pytest.raises(Conflict, match="has no sealed split"):
+            study.append(STUDY, [opening])
+        study.append(STUDY, [SplitSealed({"size": 2})])
+        with pytest.raises(Conflict, match="has a sealed split already"):
+            study.append(STUDY, [SplitSealed({"size": 3})])
+        study.append(STUDY, [opening])
+        with pytest.raises(Conflict, match="was opened once, for trial 3; a second look"):
+            study.append(STUDY, [SplitOpened(4, 0.1, 0.0, 0.2, 0.95)])
+        assert study.snapshot(STUDY).study.sealed == {"examples": {"size": 2}, "opening": [3, 0.25, 0.2, 0.3, 0.95]}
         assert_fold(study)
 
     # Reports

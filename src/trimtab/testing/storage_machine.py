@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -21,6 +22,8 @@ from trimtab.base.events import (
     LeaseRenewed,
     Reported,
     SpaceChanged,
+    SplitOpened,
+    SplitSealed,
     Stored,
     StudyAttribute,
     StudyCreated,
@@ -35,6 +38,7 @@ from trimtab.base.events import (
     TrialTold,
 )
 from trimtab.base.fold import admit, advance_study, advance_trial, changes_study
+from trimtab.base.holdout import HoldoutAnswer
 from trimtab.base.outcomes import EndReason, TrialState
 from trimtab.base.ports import Storage
 from trimtab.base.records import FrozenTrial, Objective, Observation, Report, StudyRecord
@@ -96,6 +100,7 @@ class _Twin:
             if isinstance(event, TrialEvent):
                 event = admit(trials(log).get(event.number), event)
             log.append(Stored(len(log) + 1, 0.0, event))
+            study_record(self.name, log)  # raises what the study's own record refuses
         return log
 
     def next_claim(self, limit: int | None) -> int | None:
@@ -134,14 +139,35 @@ _created = st.builds(
     st.integers(),
     st.none() | _objects,
     _any_text,
+    st.none() | _objects,
+)
+_shares = st.floats(0.0, 1.0)
+# Few places, so that many of them are the next one.
+_answers = st.builds(
+    HoldoutAnswer,
+    st.integers(0, 2),
+    _shares,
+    st.booleans(),
+    st.none() | st.lists(_shares, min_size=1, max_size=3).map(np.array),
 )
 _study_events = (
     st.builds(SpaceChanged, _objects, _any_text)
     | st.builds(StudyAttribute, _names, _json)
     | st.builds(StudyStopped, _any_text)
+    | st.builds(SplitSealed, _objects)
+    | st.builds(SplitOpened, st.integers(0, 3), _shares, _shares, _shares, _shares)
 )
 _births = st.builds(TrialEnqueued, st.just(NEXT), _params, _objects, st.none() | st.integers(0, 3)) | st.builds(
-    TrialAdded, st.just(NEXT), _params, _ends, _reasons, st.none() | _observations, _any_text, _objects
+    TrialAdded,
+    st.just(NEXT),
+    _params,
+    _ends,
+    _reasons,
+    st.none() | _observations,
+    _any_text,
+    _objects,
+    _objects,
+    st.none() | _answers,
 )
 
 
@@ -159,6 +185,7 @@ def _told(number: st.SearchStrategy[int], token: st.SearchStrategy[int]) -> st.S
         st.none() | _params,
         _objects,
         _objects,
+        st.none() | _answers,
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -16,9 +17,10 @@ from hypothesis import assume
 from hypothesis import strategies as st
 
 from trimtab.base import events as ev
-from trimtab.base.fold import admit, advance_trial
+from trimtab.base.fold import admit, advance_study, advance_trial, changes_study
+from trimtab.base.holdout import HoldoutAnswer
 from trimtab.base.outcomes import EndReason, TrialState
-from trimtab.base.records import FrozenTrial, Objective, Observation, ParamValue
+from trimtab.base.records import FrozenTrial, Objective, Observation, ParamValue, StudyRecord
 from trimtab.base.seeds import Key
 from trimtab.space import (
     Bool,
@@ -42,6 +44,7 @@ __all__ = [
     "choices",
     "events",
     "floats",
+    "holdout_answers",
     "ints",
     "json_values",
     "listed",
@@ -309,14 +312,29 @@ _declarations = st.dictionaries(_names, _tunable.map(parameter_to_json), max_siz
 _any_params = st.dictionaries(_names, _values, max_size=3)
 
 
+_splits = st.dictionaries(_names, st.integers(0, 2**53) | _texts, max_size=3)
+_openings = st.builds(ev.SplitOpened, st.integers(0, 2**31), finite, finite, finite, _share)
+
+
+@cache
+def holdout_answers(place: int | None = None) -> st.SearchStrategy[HoldoutAnswer]:
+    """Answers of a holdout, at a place or anywhere, with and without the losses of a leader."""
+    leaders = st.none() | st.lists(finite, min_size=1, max_size=3).map(np.array)
+    places = st.integers(0, 2**31) if place is None else st.just(place)
+    return st.builds(HoldoutAnswer, places, finite, st.booleans(), leaders)
+
+
 def study_events(space: Space | None = None) -> st.SearchStrategy[ev.StudyEvent]:
     """Events of a study as a whole, its creation included."""
     spaces_json = spaces(depth=1, most=2).map(Space.to_json) if space is None else st.just(space.to_json())
+    created = (objectives(), st.integers(0, 2**53), st.none() | spaces_json, names(), st.none() | _splits)
     return st.one_of(
-        st.builds(ev.StudyCreated, objectives(), st.integers(0, 2**53), st.none() | spaces_json, names()),
+        st.builds(ev.StudyCreated, *created),
         st.builds(ev.SpaceChanged, spaces_json, texts()),
         st.builds(ev.StudyAttribute, names(), json_values()),
         st.builds(ev.StudyStopped, texts()),
+        st.builds(ev.SplitSealed, _splits),
+        _openings,
     )
 
 
@@ -366,6 +384,7 @@ _FIELDS: dict[type[Any], Any] = {
         "params": draw(_flat_params(space)),
         "attributes": draw(_attributes),
         "parameters": draw(_declarations),
+        "answer": draw(st.none() | holdout_answers()),
     },
     ev.TrialClaimed: lambda draw, who, held, space, wanted: {**held, "worker": draw(names()), "expires": draw(moments)},
     ev.TrialAsked: lambda draw, who, held, space, wanted: {**held, **_asked(draw, space)},
@@ -378,6 +397,7 @@ _FIELDS: dict[type[Any], Any] = {
         "params": draw(st.none() | _flat_params(space)),
         "parameters": draw(_declarations),
         "attributes": draw(_attributes),
+        "answer": draw(st.none() | holdout_answers()),
     },
     ev.TrialToldLate: lambda draw, who, held, space, wanted: {
         **held,
@@ -412,21 +432,28 @@ def logs(draw: st.DrawFn, most: int = 25, space: Space | None = None) -> tuple[e
     """
     wanted = draw(objectives())
     declared = None if space is None else space.to_json()
-    log = [ev.Stored(1, draw(moments), ev.StudyCreated(wanted, draw(st.integers(0, 2**53)), declared))]
+    created = ev.StudyCreated(wanted, draw(st.integers(0, 2**53)), declared, holdout=draw(st.none() | _splits))
+    log = [ev.Stored(1, draw(moments), created)]
+    study = advance_study("s", None, log[0])
     trials: list[FrozenTrial] = []
     for seq in range(2, 2 + draw(st.integers(0, most))):
-        event = draw(_next(trials, seq, space, wanted))
+        event = draw(_next(trials, seq, space, wanted, study))
         if not isinstance(event, ev.StudyEvent):
             known = trials[event.number] if event.number < len(trials) else None
+            if isinstance(event, ev.TrialTold | ev.TrialAdded):
+                fits = st.none() if study.holdout is None else holdout_answers(study.holdout_state.queries)
+                event = replace(event, answer=draw(fits))
             event = admit(known, event)
             trial = advance_trial(known, ev.Stored(seq, log[-1].time, event))
             trials[event.number :] = [trial, *trials[event.number + 1 :]]
         log.append(ev.Stored(seq, log[-1].time + draw(st.floats(0.0, 100.0)), event))
+        if changes_study(event):
+            study = advance_study("s", study, log[-1])
     return tuple(log)
 
 
 def _next(
-    trials: Sequence[FrozenTrial], seq: int, space: Space | None, wanted: Sequence[Objective]
+    trials: Sequence[FrozenTrial], seq: int, space: Space | None, wanted: Sequence[Objective], study: StudyRecord
 ) -> st.SearchStrategy[ev.Event]:
     """An event that some trial's present state lets in, or one of the study."""
     options: list[st.SearchStrategy[ev.Event]] = [
@@ -435,6 +462,10 @@ def _next(
     ]
     if space is not None:
         options.append(st.builds(ev.SpaceChanged, st.just(space.to_json()), texts()))
+    if study.sealed is None:
+        options.append(st.builds(ev.SplitSealed, _splits))
+    elif study.sealed["opening"] is None:
+        options.append(_openings)
     new = len(trials)
     makers = ((ev.TrialEnqueued, None), (ev.TrialAdded, None), (ev.TrialClaimed, seq), (ev.TrialClaimed, seq))
     options += [trial_events(kind, new, token, space, wanted) for kind, token in makers]

@@ -17,7 +17,10 @@ from trimtab.base.refs import Reference
 from trimtab.base.seeds import Key
 from trimtab.trust.observed import feasible
 
-__all__ = ["Absent", "Candidates", "Evidence", "Reader", "carriers", "left_out"]
+__all__ = ["INTERVALS", "Absent", "Candidates", "Evidence", "Reader", "carriers", "left_out"]
+
+INTERVALS = ("auto", "hybrid", "simultaneous")
+"""The intervals that a selection may be asked for."""
 
 _LEAST_SHARE = 0.5
 
@@ -116,6 +119,8 @@ class Candidates:
         caveats: Sequence[str],
         objective: Objective | None = None,
         observed: float | None = None,
+        best_probability: float | None = None,
+        shrunk: float | None = None,
     ) -> Selection:
         """The record.
 
@@ -129,6 +134,8 @@ class Candidates:
             caveats: one at least.
             objective: in place of the study's, where another quantity was selected on.
             observed: in place of the trial's value, likewise.
+            best_probability: that the selected trial is the best of the candidates.
+            shrunk: its value drawn together with the others, in the objective's own units and sign.
         """
         number = int(self.numbers[place])
         interval = None if ends is None else Interval(min(ends), max(ends), level)
@@ -144,6 +151,8 @@ class Candidates:
             method=method,
             caveats=tuple(caveats),
             observed=float(self.history.values[number, self.index] if observed is None else observed),
+            best_probability=best_probability,
+            shrunk=shrunk,
         )
 
 

@@ -7,17 +7,17 @@ theta_g plus normal noise of one variance, which is pooled over all repeated con
 
 A configuration that was evaluated once takes part with the standard error s, one evaluated R times with
 s / sqrt(R). The one with the lowest simultaneous upper bound is selected (`ties.surest`), so a lucky single
-evaluation does not beat a repeated good one. Its interval is mean_j +- q s / sqrt(R_j) with q of the
-studentized maximum modulus over all configurations; its estimate is corrected for the choice
-(`trimtab.trust.coupled`).
+evaluation does not beat a repeated good one. Its estimate is corrected for the choice (`trimtab.trust.coupled`).
 
-The interval is over all configurations, repeated or not, because which are repeated usually depends
-on how they looked at first; a test has the coverage for 100 configurations of which the best five are run three
-times more.
+Its interval is the hybrid one with the selective t (`trimtab.trust.hybrid`), exact for counts R that were fixed
+beforehand, or mean_j +- q s / sqrt(R_j) with q of the studentized maximum modulus over all configurations. Which
+configurations are run again usually depends on how they looked at first. So where the counts differ, "auto" takes the
+simultaneous one; a test has its coverage for 100 configurations of which the best five are run three times more.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
@@ -29,8 +29,10 @@ from trimtab.base.arrays import dumps
 from trimtab.base.records import Selection
 from trimtab.base.refs import Reference
 from trimtab.base.seeds import Key
+from trimtab.trust.best_probability import independent_best_probability
 from trimtab.trust.candidates import Absent, Candidates
 from trimtab.trust.coupled import coupled_correction
+from trimtab.trust.hybrid import GUARDED, HYBRID, INFERENCE_ON_WINNERS, hybrid_student, shared_noise, spend
 from trimtab.trust.simultaneous import studentized_maximum_modulus
 from trimtab.trust.standard_errors import COUPLED_BOOTSTRAP
 from trimtab.trust.ties import independent_ties, surest
@@ -39,6 +41,12 @@ __all__ = ["LEAST_FREEDOM", "Replicates", "read_replicates"]
 
 LEAST_FREEDOM = 4
 """Below so many degrees of freedom, an interval over many configurations would be tens of standard errors long."""
+
+_NAMES = {
+    "auto": GUARDED,
+    "hybrid": HYBRID,
+    "simultaneous": "simultaneous interval (studentized maximum modulus over all configurations)",
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,14 +59,22 @@ class Replicates:
         counts: how many evaluations each mean is of, shape (g,).
         spread: s, the pooled standard deviation of one evaluation.
         freedom: d, the degrees of freedom of `spread`.
+        interval: which one, of `candidates.INTERVALS`; "hybrid" is the exact one for independent noise. "auto" allows
+            for shared noise, such as that of a fold, at its good end, and is the simultaneous one where counts differ.
     """
 
     method: ClassVar[str] = (
-        "replicates: group means with pooled noise, simultaneous interval (studentized maximum modulus over all "
-        "configurations), coupled-bootstrap estimate, multiple comparisons with the best"
+        "replicates: group means with pooled noise, coupled-bootstrap estimate, multiple comparisons with the best"
     )
     refs: ClassVar[tuple[Reference, ...]] = (
         COUPLED_BOOTSTRAP,
+        INFERENCE_ON_WINNERS,
+        Reference(
+            authors="Fithian, William and Sun, Dennis and Taylor, Jonathan",
+            title="Optimal inference after model selection",
+            year=2014,
+            arxiv="1410.2597",
+        ),
         Reference(
             authors="Stoline, Michael R. and Ury, Hans K.",
             title="Tables of the studentized maximum modulus distribution and an application to multiple comparisons "
@@ -73,6 +89,7 @@ class Replicates:
     counts: NDArray[np.intp]
     spread: float
     freedom: int
+    interval: str = "auto"
 
     def select(self, level: float, key: Key) -> Selection:
         """The configuration that is surely good, by its first trial, and what to expect of it."""
@@ -81,19 +98,39 @@ class Replicates:
         place = int(rule(self.means, errors))
         mean = float(self.means[place])
         correction = coupled_correction(self.means, errors, rule, key.child("coupled").generator())
+        kind = self.interval
+        if kind == "auto" and not (self.counts == self.counts[0]).all():
+            kind = "simultaneous"
         ends = None
         if self.spread > 0.0:
-            reach = studentized_maximum_modulus(len(self.means), self.freedom, level) * float(errors[place])
-            ends = (sign * (mean - reach), sign * (mean + reach))
+            low, high = self._ends(place, level, kind)
+            ends = (sign * low, sign * high)
         return self.candidates.selection(
             place,
             sign * (mean + correction),
             ends,
             level,
             independent_ties(self.means, errors, level, self.freedom),
-            self.method,
+            f"{self.method}, {_NAMES[kind]}",
             self._scope(place),
+            best_probability=independent_best_probability(
+                self.means, errors, place, key.child("best probability").generator()
+            ),
         )
+
+    def _ends(self, place: int, level: float, kind: str) -> tuple[float, float]:
+        """The ends of the interval, lower values being better."""
+        mean, error = float(self.means[place]), self.spread / math.sqrt(self.counts[place])
+        if kind == "simultaneous":
+            reach = studentized_maximum_modulus(len(self.means), self.freedom, level) * error
+            return mean - reach, mean + reach
+        reach = studentized_maximum_modulus(len(self.means), self.freedom, spend(level)[0])
+        low, high = hybrid_student(place, self.means, self.counts, self.spread, self.freedom, reach, level)
+        if kind == "auto":
+            apart = 1.0 - shared_noise(self.means, self.spread / np.sqrt(self.counts))
+            spaced = mean + (self.means - mean) / apart
+            low = min(low, hybrid_student(place, spaced, self.counts, self.spread, self.freedom, reach, level)[0])
+        return low, high
 
     def _scope(self, place: int) -> list[str]:
         """What the numbers cover, and what they do not."""

@@ -42,7 +42,13 @@ def draw_best(history: History[Space], selection: Selection | None, default_para
     )
     picture = draw_figure(draw_estimates(_estimates(selection), "best-estimate"), small=True)
     card = tag("div", {"class": "card"}, headline, picture)
-    words = [paragraph(_expectation(selection)), _ties(selection), _caveats(selection), _why(history, selection)]
+    words = [
+        paragraph(_expectation(selection)),
+        _ties(selection),
+        paragraph(f"Trial {selection.trial}: {selection.luck}.") if selection.luck else EMPTY,
+        _caveats(selection),
+        _why(history, selection),
+    ]
     params = [tag("h3", {}, escape("Its params")), _params(history, selection.params, default_params)]
     return section("best", "The honest best", card, *words, *params)
 

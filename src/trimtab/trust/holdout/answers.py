@@ -1,141 +1,23 @@
-"""What a mechanism over a holdout says, and what it remembers: records that a log can carry.
+"""What a mechanism over a holdout is to the rest of the room, and what is asked of losses and settings.
 
-The state of a mechanism is the fold of its answers in the order of the log, and of nothing else: no loss of the
-holdout has to be stored for it, but those of a Ladder's leader. An answer names its place among all answers. One that
-was computed from a state that is no longer the present one is refused, and is computed again; so any number of workers
-that share a log get the answers that one worker would have got, asking in the order of the log.
+What it says and what it remembers are records that a log carries: `trimtab.base.holdout`.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Protocol, final
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from trimtab.base.arrays import vector_from_json, vector_to_json
-from trimtab.base.errors import Conflict, InvalidArgument, InvalidObservation, message
+from trimtab.base.errors import InvalidArgument, InvalidObservation, message
+from trimtab.base.holdout import HoldoutAnswer, HoldoutState
 from trimtab.base.records import Json
 from trimtab.base.refs import Reference
 from trimtab.base.seeds import Key
 
-__all__ = [
-    "HoldoutAnswer",
-    "HoldoutState",
-    "HoldoutUsedUp",
-    "Mechanism",
-    "StaleAnswer",
-    "check_losses",
-    "check_setting",
-    "digest",
-    "fold_answers",
-]
-
-
-class HoldoutUsedUp(Conflict):
-    """The holdout has answered as often as its budget allows; another answer would not be what it claims to be."""
-
-
-class StaleAnswer(Conflict):
-    """An answer that was computed before another one entered the log; to be computed again from the present state."""
-
-
-@final
-@dataclass(frozen=True, slots=True, eq=False)
-class HoldoutAnswer:
-    """One answer of a mechanism.
-
-    Arguments:
-        place: among all answers, from 0.
-        value: all that may be shown of the trial's mean loss on the holdout, in units of the loss.
-        spent: whether the holdout spoke: of a Thresholdout, that the budget shrank by one; of a Ladder, that
-            the best so far was lowered.
-        leader: the losses of the trial that now leads, shape (n,), for the Ladder that compares with them.
-    """
-
-    place: int
-    value: float
-    spent: bool
-    leader: NDArray[np.float64] | None = None
-
-    def to_json(self) -> dict[str, Json]:
-        """Strict JSON."""
-        out: dict[str, Json] = {"place": self.place, "value": self.value, "spent": self.spent}
-        if self.leader is not None:
-            out["leader"] = vector_to_json(self.leader)
-        return out
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Json]) -> HoldoutAnswer:
-        """Inverse of `to_json`."""
-        leader = data.get("leader")
-        return cls(data["place"], data["value"], data["spent"], None if leader is None else vector_from_json(leader))
-
-    def __eq__(self, other: object) -> bool:
-        """Equal in every part, to the last bit."""
-        return isinstance(other, HoldoutAnswer) and self.to_json() == other.to_json()
-
-    __hash__ = None  # type: ignore[assignment]
-
-
-@final
-@dataclass(frozen=True, slots=True, eq=False)
-class HoldoutState:
-    """All that a mechanism remembers: the fold of its answers.
-
-    Arguments:
-        queries: how many answers were given.
-        spent: in how many of them the holdout spoke.
-        last: the last value that was answered; None before the first.
-        leader: as the last answer that brought one told.
-    """
-
-    queries: int = 0
-    spent: int = 0
-    last: float | None = None
-    leader: NDArray[np.float64] | None = None
-
-    def advanced(self, answer: HoldoutAnswer) -> HoldoutState:
-        """The state after one more answer.
-
-        Raises:
-            StaleAnswer: the answer belongs to another place than the next, so that another one came between.
-        """
-        if answer.place != self.queries:
-            raise StaleAnswer(
-                message(
-                    "the holdout has given other answers since this one was computed",
-                    got=f"answer {answer.place}",
-                    allowed=f"answer {self.queries}, the next",
-                    do="read the log and query again",
-                )
-            )
-        leader = self.leader if answer.leader is None else answer.leader
-        return HoldoutState(self.queries + 1, self.spent + answer.spent, answer.value, leader)
-
-    def to_json(self) -> dict[str, Json]:
-        """Strict JSON."""
-        return {
-            "queries": self.queries,
-            "spent": self.spent,
-            "last": self.last,
-            "leader": None if self.leader is None else vector_to_json(self.leader),
-        }
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Json]) -> HoldoutState:
-        """Inverse of `to_json`."""
-        leader = data["leader"]
-        return cls(data["queries"], data["spent"], data["last"], None if leader is None else vector_from_json(leader))
-
-    def __eq__(self, other: object) -> bool:
-        """Equal in every part, to the last bit."""
-        return isinstance(other, HoldoutState) and self.to_json() == other.to_json()
-
-    __hash__ = None  # type: ignore[assignment]
+__all__ = ["Mechanism", "check_losses", "check_setting", "digest"]
 
 
 class Mechanism(Protocol):
@@ -152,8 +34,18 @@ class Mechanism(Protocol):
         ...
 
     @property
+    def best_so_far(self) -> bool:
+        """Whether an answer is the best so far, and not the trial's own."""
+        ...
+
+    @property
     def bound(self) -> float:
         """The largest loss; the smallest is 0."""
+        ...
+
+    @property
+    def level(self) -> float:
+        """Probability with which every answer is as close to the truth as it states."""
         ...
 
     def answer(
@@ -174,6 +66,10 @@ class Mechanism(Protocol):
         """How often the holdout may still speak; None where there is no such limit."""
         ...
 
+    def used_up(self, state: HoldoutState) -> bool:
+        """Whether every further query is refused."""
+        ...
+
     def words(self, state: HoldoutState) -> str:
         """A plain sentence or two: what was used, what is left, what is claimed."""
         ...
@@ -181,18 +77,6 @@ class Mechanism(Protocol):
     def to_json(self) -> dict[str, Json]:
         """Strict JSON; see `mechanism_from_json`."""
         ...
-
-
-def fold_answers(answers: Iterable[HoldoutAnswer], state: HoldoutState | None = None) -> HoldoutState:
-    """The state that answers in the order of the log lead to, from the beginning or from a state.
-
-    Raises:
-        StaleAnswer: an answer is missing, or out of its place.
-    """
-    state = HoldoutState() if state is None else state
-    for answer in answers:
-        state = state.advanced(answer)
-    return state
 
 
 def check_losses(losses: ArrayLike, size: int, bound: float, part: str) -> NDArray[np.float64]:

@@ -28,11 +28,12 @@ from typing import ClassVar, final
 import numpy as np
 from numpy.typing import NDArray
 
+from trimtab.base.holdout import HoldoutAnswer, HoldoutState
 from trimtab.base.records import Json
 from trimtab.base.refs import Reference
 from trimtab.base.seeds import Key
 from trimtab.trust.holdout.accounting import ladder_error, ladder_step
-from trimtab.trust.holdout.answers import HoldoutAnswer, HoldoutState, check_setting
+from trimtab.trust.holdout.answers import check_setting
 
 __all__ = ["FreeLadder", "Ladder"]
 
@@ -72,6 +73,7 @@ class Ladder:
 
     refs: ClassVar[tuple[Reference, ...]] = (LADDER,)
     proven: ClassVar[bool] = True
+    best_so_far: ClassVar[bool] = True
 
     holdout_size: int
     step: float
@@ -113,8 +115,17 @@ class Ladder:
         """How far the best-so-far may be from the least true loss so far, in units of the loss."""
         return self.bound * ladder_error(self.holdout_size, max(state.queries, 1), self.step, self.beta)
 
+    @property
+    def level(self) -> float:
+        """The probability with which the stated error holds."""
+        return 1.0 - self.beta
+
     def left(self, state: HoldoutState) -> None:
         """There is no budget: the stated error grows, slowly, with the number of submissions."""
+
+    def used_up(self, state: HoldoutState) -> bool:
+        """Never."""
+        return False
 
     def words(self, state: HoldoutState) -> str:
         """What was used and what is claimed."""
@@ -142,6 +153,8 @@ class FreeLadder:
 
     refs: ClassVar[tuple[Reference, ...]] = (LADDER,)
     proven: ClassVar[bool] = False
+    best_so_far: ClassVar[bool] = True
+    level: ClassVar[float] = 0.95
 
     bound: float = 1.0
 
@@ -174,6 +187,10 @@ class FreeLadder:
 
     def left(self, state: HoldoutState) -> None:
         """There is no budget."""
+
+    def used_up(self, state: HoldoutState) -> bool:
+        """Never."""
+        return False
 
     def words(self, state: HoldoutState) -> str:
         """What was used, and that nothing is claimed."""

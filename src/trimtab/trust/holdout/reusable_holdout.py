@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from trimtab.base.errors import InvalidArgument, message
+from trimtab.base.holdout import HoldoutAnswer, HoldoutState
 from trimtab.base.records import Json
 from trimtab.base.seeds import Key
-from trimtab.trust.holdout.answers import HoldoutAnswer, HoldoutState, Mechanism, check_losses, check_setting
+from trimtab.trust.holdout.answers import Mechanism, check_losses, check_setting
 from trimtab.trust.holdout.fingerprint import Fingerprint, check_disjoint
 from trimtab.trust.holdout.ladder import FreeLadder, Ladder
 from trimtab.trust.holdout.thresholdout import PracticalThresholdout, Thresholdout
@@ -144,6 +145,10 @@ class ReusableHoldout:
     def left(self, state: HoldoutState) -> int | None:
         """How often the holdout may still speak; None where there is no such limit."""
         return self.mechanism.left(state)
+
+    def used_up(self, state: HoldoutState) -> bool:
+        """Whether every further query is refused."""
+        return self.mechanism.used_up(state)
 
     def stated_error(self, state: HoldoutState) -> float | None:
         """How far from the truth an answer may be, in units of the loss; None where nothing can be stated."""

@@ -68,6 +68,11 @@ class SealedSplit:
     examples: Fingerprint
     opening: Opening | None = None
 
+    def __str__(self) -> str:
+        """One plain line."""
+        said = "not opened yet" if self.opening is None else str(self.opening)
+        return f"sealed split of {self.examples.size} examples: {said}"
+
     def open(
         self, trial: int, losses: ArrayLike, *, examples: Fingerprint | None = None, level: float = 0.95
     ) -> tuple[Opening, SealedSplit]:

@@ -40,6 +40,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trimtab.base.errors import message
+from trimtab.base.holdout import HoldoutAnswer, HoldoutState, HoldoutUsedUp
 from trimtab.base.records import Json
 from trimtab.base.refs import Reference
 from trimtab.base.seeds import Key
@@ -51,7 +52,7 @@ from trimtab.trust.holdout.accounting import (
     privacy,
     theorem_noise,
 )
-from trimtab.trust.holdout.answers import HoldoutAnswer, HoldoutState, HoldoutUsedUp, check_setting, digest
+from trimtab.trust.holdout.answers import check_setting, digest
 
 __all__ = ["PracticalThresholdout", "Thresholdout"]
 
@@ -89,12 +90,14 @@ class Thresholdout:
         queries: m, how many queries the theorem covers; None for no limit. Set by `for_tolerance`.
         holdout_size: n, examples of the holdout for which it was set; None for any. Set by `for_tolerance`.
         bound: the largest loss; losses are divided by it.
+        beta: probability of failure in the theorem's setting. Set by `for_tolerance`.
 
     Raises:
         InvalidArgument: a number out of its range, such as a budget of zero.
     """
 
     refs: ClassVar[tuple[Reference, ...]] = THRESHOLDOUT_REFS
+    best_so_far: ClassVar[bool] = False
 
     threshold: float
     noise: float
@@ -103,6 +106,7 @@ class Thresholdout:
     queries: int | None = None
     holdout_size: int | None = None
     bound: float = 1.0
+    beta: float = 0.05
 
     def __post_init__(self) -> None:
         """Refuse what is no setting."""
@@ -155,12 +159,17 @@ class Thresholdout:
             "use PracticalThresholdout, whose error is measured but not proven, or the Ladder",
         )
         noise = theorem_noise(tolerance, queries, beta)
-        return cls(0.75 * tolerance, noise, budget, float(tolerance), queries, size, float(bound))
+        return cls(0.75 * tolerance, noise, budget, float(tolerance), queries, size, float(bound), beta)
 
     @property
     def proven(self) -> bool:
         """Whether this is the theorem's setting."""
         return self.tolerance is not None
+
+    @property
+    def level(self) -> float:
+        """The probability with which the theorem's error holds for all answers."""
+        return 1.0 - self.beta
 
     def answer(
         self, state: HoldoutState, training: NDArray[np.float64], holdout: NDArray[np.float64], key: Key
@@ -199,6 +208,10 @@ class Thresholdout:
     def left(self, state: HoldoutState) -> int:
         """How often the holdout may still speak."""
         return max(self.budget - state.spent, 0)
+
+    def used_up(self, state: HoldoutState) -> bool:
+        """Whether the budget, or the number of queries that the theorem covers, is used up."""
+        return state.spent >= self.budget or (self.queries is not None and state.queries >= self.queries)
 
     def privacy(self, size: int, delta: float = 0.0) -> float:
         """The epsilon of the whole budget's differential privacy; see `accounting.privacy`."""
@@ -245,6 +258,8 @@ class PracticalThresholdout:
 
     refs: ClassVar[tuple[Reference, ...]] = THRESHOLDOUT_REFS
     proven: ClassVar[bool] = False
+    best_so_far: ClassVar[bool] = False
+    level: ClassVar[float] = 0.95
 
     training_size: int
     holdout_size: int
@@ -284,6 +299,10 @@ class PracticalThresholdout:
     def left(self, state: HoldoutState) -> int:
         """How often the holdout may still speak."""
         return max(self.budget - state.spent, 0)
+
+    def used_up(self, state: HoldoutState) -> bool:
+        """Whether the budget is used up."""
+        return state.spent >= self.budget
 
     def words(self, state: HoldoutState) -> str:
         """What was used, what is left, what is claimed."""

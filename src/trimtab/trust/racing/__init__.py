@@ -8,16 +8,20 @@ are paired. What a drop means depends on the test:
   mean, with tests that hold at every look; normal differences, or bounded losses.
 - `EmpiricalBernstein` and `Hoeffding` (`trimtab.trust.racing.bernstein`): the same for bounded losses, by union bounds.
 - `Friedman` (`trimtab.trust.racing.friedman`): F-race, whose error is not controlled over repeated looks.
+
+`trimtab.trust.racing.catalogue` has them by name. `Study.race` runs a race within a study (`trimtab.trust.raced`).
 """
 
 from trimtab.trust.racing.bernstein import EmpiricalBernstein, Hoeffding
 from trimtab.trust.racing.betting import Betting
+from trimtab.trust.racing.catalogue import RACING_TESTS, racing_test, racing_test_from_json, racing_test_to_json
 from trimtab.trust.racing.friedman import Friedman
 from trimtab.trust.racing.normal_mixture import NormalMixture
 from trimtab.trust.racing.predictive import Predictive
 from trimtab.trust.racing.race import Race, RacingTest, Told, race
 
 __all__ = [
+    "RACING_TESTS",
     "Betting",
     "EmpiricalBernstein",
     "Friedman",
@@ -28,4 +32,7 @@ __all__ = [
     "RacingTest",
     "Told",
     "race",
+    "racing_test",
+    "racing_test_from_json",
+    "racing_test_to_json",
 ]

@@ -9,7 +9,7 @@ function approximation", NIPS 1993. Differences: comparisons are paired over blo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar, Protocol, final
 
@@ -192,6 +192,25 @@ class Race:
                 )
             )
         return self._judge(np.column_stack(rows))
+
+    def without(self, places: Collection[int]) -> Race:
+        """The race without configurations that can be evaluated no more, such as ones whose training failed.
+
+        That is nobody's decision on losses, so it spends no error.
+
+        Raises:
+            InvalidArgument: one is not in the race, or nobody would be left.
+        """
+        left = tuple(place for place in self.alive if place not in places)
+        if not left or len(left) + len(set(places)) != len(self.alive):
+            raise InvalidArgument(
+                message(
+                    "configurations can leave a race only if they are in it and some other stays",
+                    got=sorted(places),
+                    allowed=", ".join(map(str, self.alive)),
+                )
+            )
+        return replace(self, alive=left)
 
     def _judge(self, rows: Array) -> Race:
         """The race with one more block's losses, shape (n, m), and without those that leave."""
