@@ -37,7 +37,7 @@ docs: dev-env  ## write docs/reference and docs/cli.md anew from the code
 lock: run-env  ## renew requirements-dev.lock from pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
-		--custom-compile-command "make lock" --extra sklearn --extra pandas --extra bench --group dev \
+		--custom-compile-command "make lock" --extra sklearn --extra pandas --extra bench --extra papers --group dev \
 		--output-file requirements-dev.lock pyproject.toml
 
 clean:  ## remove everything that make made, the environment included

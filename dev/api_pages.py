@@ -19,8 +19,12 @@ BESIDE = (
     *(f"tuners.gradients.{name}" for name in ("bilevel", "games", "penalties", "rewards", "self_tuning")),
     "tuners.tasks",
     *(f"tuners.tasks.{name}" for name in ("duals", "transfer", "representation", "private")),
-    *(f"trust.{name}" for name in ("default_guard", "compound_binomials", "stopping", "stability")),
+    *(
+        f"trust.{name}"
+        for name in ("default_guard", "clean_up", "overtuning", "compound_binomials", "stopping", "stability")
+    ),
     *(f"trust.{name}" for name in ("holdout", "racing", "optimum_posterior", "answer_length", "tightness")),
+    *(f"papers.{name}" for name in ("reading", "identity", "linking", "search", "reader", "digest")),
 )
 """Rooms within rooms that have a page of their own, since the outer room does not pass their names on."""
 

@@ -24,18 +24,21 @@ PYTHON = VENV / "bin" / "python"
 NOTE = VENV / "made-for.json"
 LOCK = "requirements-dev.lock"
 TORCH = "requirements-torch.txt"
+MODEL = "requirements-model.txt"
 
 # The lock holds the build backend as well, so that building the package fetches nothing unlocked. PyTorch stands
 # beside it: its files carry other hashes on each platform and index, and a lock of all would want those for CUDA too.
+# The sentence model stands apart because it must come without what it declares to need.
 INSTALLS = {
     "run": [["--editable", ".[sklearn]"]],
     "dev": [
         ["--requirement", LOCK],
         ["--requirement", TORCH],
+        ["--no-deps", "--requirement", MODEL],
         ["--no-deps", "--no-build-isolation", "--editable", "."],
     ],
 }
-SOURCES = {"run": ["pyproject.toml"], "dev": ["pyproject.toml", LOCK, TORCH]}
+SOURCES = {"run": ["pyproject.toml"], "dev": ["pyproject.toml", LOCK, TORCH, MODEL]}
 
 
 def main(wanted):

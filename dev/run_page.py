@@ -7,7 +7,8 @@ copy of `examples/`. The words after the opening fence say what is done with a b
 
     python              run
     python no-run       compiled only: needs something that a test does not have
-    python file=NAME    written to a file of that name, for the commands that follow
+    python file=NAME    compiled, and written to a file of that name, for the commands that follow
+    any file=NAME       written likewise, whatever its language
     console             every `$ trimtab` and `$ pytest` line is run and must succeed; with `no-run`, none is
     text output         must be what the block before it printed; `...` stands for anything
 
@@ -89,6 +90,8 @@ def run_page(page: Path, directory: Path) -> int:
         elif block.language == "python":
             printed = _python(block, module, where, directory)
             count += 1
+        elif block.file is not None:
+            (directory / block.file).write_text(block.text, encoding="utf-8")
         elif block.language == "console" and "no-run" not in block.words:
             printed = "".join(_command(line, where) for line in commands(block.text))
             count += 1

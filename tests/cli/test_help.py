@@ -12,8 +12,8 @@ import pytest
 
 from trimtab.cli.screen import version
 
-COMMANDS = ("run", "demo", "studies", "show", "best", "report", "export", "doctor", "bench", "tasks")
-WITHOUT_STORAGE = ("bench", "tasks")  # what they keep are files of their own, not studies
+COMMANDS = ("run", "demo", "studies", "show", "best", "report", "export", "doctor", "bench", "tasks", "papers")
+WITHOUT_STORAGE = ("bench", "tasks", "papers")  # what they keep are files of their own, not studies
 HEAVY = ("cloudpickle", "pandas", "rich", "scipy", "sklearn", "sqlalchemy")
 Command = Callable[..., Any]
 

@@ -1,11 +1,9 @@
-"""What the tests of the report share: a realistic study, hostile names, and a browser."""
+"""What the tests of the report share: a realistic study and hostile names."""
 
 from __future__ import annotations
 
 import math
-import os
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -122,28 +120,3 @@ def pick() -> Callable[..., Selection]:
         )
 
     return make
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    """One Chromium for the whole session, without any network use of its own."""
-    found = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
-    if not os.path.exists(found):
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"the browser tests need Chromium, and there is none at {found}; set CHROMIUM")
-        pytest.skip(f"no Chromium at {found}: set CHROMIUM to run the browser tests")
-    from playwright.sync_api import sync_playwright
-
-    flags = [
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-quic",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-    ]
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=found, args=flags)
-        yield chromium
-        chromium.close()

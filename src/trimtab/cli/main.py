@@ -14,6 +14,7 @@ from trimtab.cli.best import best
 from trimtab.cli.demo import demo
 from trimtab.cli.doctor import doctor
 from trimtab.cli.export import export
+from trimtab.cli.papers import papers
 from trimtab.cli.report import report
 from trimtab.cli.run import run
 from trimtab.cli.screen import complain, version
@@ -39,6 +40,7 @@ for command in (run, demo, studies, show, best, report, export, doctor):
     app.command()(command)
 app.add_typer(bench)
 app.add_typer(tasks)
+app.add_typer(papers)
 
 
 def _print_version(wanted: bool) -> None:
