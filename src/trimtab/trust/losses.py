@@ -106,9 +106,8 @@ class PairedLosses:
         correction = out_of_bag_correction(sample, standard, key.child("out of bag").generator())
         many = sample.binary or sample.size >= LEAST_FOR_HYBRID
         hybrid = self.interval == "hybrid" or (self.interval == "auto" and many)
-        ends = (hybrid_ends if hybrid else simultaneous_ends)(
-            sample, standard, level, key.child("simultaneous").generator()
-        )
+        rng = key.child("simultaneous").generator()
+        ends = (hybrid_ends if hybrid else simultaneous_ends)(sample, best, standard, level, rng)
         scale = self.link or float
         return self.candidates.selection(
             best,
@@ -146,12 +145,13 @@ _NO_SPREAD = "No interval: all losses of the selected trial are equal, so they t
 
 
 def simultaneous_ends(
-    sample: PairedSample, standard: NDArray[np.float32], level: float, rng: np.random.Generator
+    sample: PairedSample, chosen: int, standard: NDArray[np.float32], level: float, rng: np.random.Generator
 ) -> tuple[float, float] | None:
     """The interval of the chosen trial's true mean loss, valid whichever trial is chosen.
 
     Arguments:
         sample: the losses.
+        chosen: place of the trial; for `hybrid_ends` that of the lowest mean loss.
         standard: `sample.standardised()`.
         level: such as 0.95.
         rng: of the draws.
@@ -159,11 +159,10 @@ def simultaneous_ends(
     Returns:
         Low and high end; None where the chosen trial's losses are all equal and not 0/1.
     """
-    best = sample.best
-    mean, error = float(sample.means[best]), float(sample.errors[best])
+    mean, error = float(sample.means[chosen]), float(sample.errors[chosen])
     if sample.binary:
         tail = normal_tail(max_z(standard, level, rng))
-        exact = binomial_interval(round(float(sample.losses[best].sum())), sample.size, level=1.0 - 2.0 * tail)
+        exact = binomial_interval(round(float(sample.losses[chosen].sum())), sample.size, level=1.0 - 2.0 * tail)
         return exact.low, exact.high
     if error == 0.0:
         return None
@@ -172,15 +171,14 @@ def simultaneous_ends(
 
 
 def hybrid_ends(
-    sample: PairedSample, standard: NDArray[np.float32], level: float, rng: np.random.Generator
+    sample: PairedSample, chosen: int, standard: NDArray[np.float32], level: float, rng: np.random.Generator
 ) -> tuple[float, float] | None:
     """The hybrid interval of the chosen trial's true mean loss; arguments and result as for `simultaneous_ends`."""
-    best, n = sample.best, sample.size
-    mean, error = float(sample.means[best]), float(sample.errors[best])
-    outer = spend(level)[0]
+    mean, error = float(sample.means[chosen]), float(sample.errors[chosen])
+    n, outer = sample.size, spend(level)[0]
     if sample.binary:
         tail = normal_tail(max_z(standard, outer, rng))
-        return hybrid_rate(round(float(sample.losses[best].sum())), n, paired_limits(sample), tail, level)
+        return hybrid_rate(round(float(sample.losses[chosen].sum())), n, paired_limits(sample), tail, level)
     if error == 0.0:
         return None
     reach = max_t(standard, outer, rng)

@@ -48,11 +48,9 @@ from trimtab.base.records import Params, Selection
 from trimtab.base.refs import Reference
 from trimtab.base.seeds import Key
 from trimtab.trust.candidates import Absent, Candidates, Evidence
-from trimtab.trust.intervals import binomial_interval
-from trimtab.trust.losses import MEAN_LOSS, PairedLosses, read_losses
-from trimtab.trust.quantiles import normal_tail
+from trimtab.trust.losses import MEAN_LOSS, PairedLosses, read_losses, simultaneous_ends
 from trimtab.trust.replicates import Replicates, read_replicates
-from trimtab.trust.simultaneous import max_t, max_z, sidak, studentized_maximum_modulus
+from trimtab.trust.simultaneous import sidak, studentized_maximum_modulus
 from trimtab.trust.standard_errors import StandardErrors, read_standard_errors
 from trimtab.trust.ties import independent_ties, paired_ties
 
@@ -228,7 +226,8 @@ def _params(candidates: Candidates, places: Iterable[int]) -> list[Params]:
 def _ties_and_ends(evidence: Evidence, place: int, level: float, key: Key) -> tuple[Places, tuple[float, float] | None]:
     """The tie set, and an interval of one trial that holds whichever rule chose it; lower is better."""
     if isinstance(evidence, PairedLosses):
-        return paired_ties(evidence.sample, level), _mean_loss_ends(evidence, place, level, key)
+        sample, rng = evidence.sample, key.child("simultaneous").generator()
+        return paired_ties(sample, level), simultaneous_ends(sample, place, sample.standardised(), level, rng)
     freedom = np.inf
     if isinstance(evidence, Replicates):
         freedom, errors = evidence.freedom, evidence.spread / np.sqrt(evidence.counts)
@@ -239,17 +238,3 @@ def _ties_and_ends(evidence: Evidence, place: int, level: float, key: Key) -> tu
         factor = sidak(len(errors), level)
     reach, value = factor * float(errors[place]), float(values[place])
     return independent_ties(values, errors, level, freedom), (value - reach, value + reach)
-
-
-def _mean_loss_ends(evidence: PairedLosses, place: int, level: float, key: Key) -> tuple[float, float] | None:
-    """The simultaneous interval of one trial's true mean loss; None where its losses are all equal and not 0/1."""
-    sample, rng = evidence.sample, key.child("simultaneous").generator()
-    mean, error = float(sample.means[place]), float(sample.errors[place])
-    if sample.binary:
-        tail = normal_tail(max_z(sample.standardised(), level, rng))
-        exact = binomial_interval(round(float(sample.losses[place].sum())), sample.size, level=1.0 - 2.0 * tail)
-        return exact.low, exact.high
-    if error == 0.0:
-        return None
-    low, high = max_t(sample.standardised(), level, rng)
-    return max(mean - high * error, 0.0 if sample.nonnegative else -np.inf), mean - low * error
