@@ -1,7 +1,9 @@
 """The rules: which events a trial's state lets in, what they make of it, and what is said of the rest."""
 
+import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 
@@ -237,3 +239,14 @@ def test_folding_a_log_keeps_its_invariants(log):
         if known is not None and known.state.finished:
             assert trial.with_(attempts=(), attributes={}) == known.with_(attempts=(), attributes={})
     assert sorted(trials) == list(range(len(trials)))
+
+
+def test_a_late_answer_with_losses_that_have_no_mean_is_taken_out_all_the_same() -> None:
+    losses = np.array([math.inf, -math.inf])
+    told = ev.TrialTold(
+        LOST.number, LOST.token, TrialState.COMPLETE, EndReason.COMPLETED, Observation(0.5, losses=losses)
+    )
+    late = admit(LOST, replace(told, answer=HoldoutAnswer(0, 0.5, spent=False)))
+    assert isinstance(late, ev.TrialToldLate)
+    assert late.observation is not None
+    assert math.isnan(late.observation.values["value"])

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 import trimtab as tt
 from trimtab.base.errors import Conflict, InvalidArgument, TrialError, TrialPruned, UnknownName
+from trimtab.report.terminal import trial_view
 from trimtab.trust.raced import StudyRace, race_of
 from trimtab.trust.racing import Predictive
 
@@ -266,3 +269,16 @@ def test_the_same_name_with_other_arguments_is_refused() -> None:
             study.race(score, **{"blocks": 5, "contenders": 3, **changed})  # type: ignore[arg-type]
     study.race(score, blocks=6, contenders=3, name="second")
     assert any("Race 'second'" in caveat for caveat in study.select().caveats)
+
+
+def test_views_of_trials_tell_a_race_in_a_line() -> None:
+    study = tt.create_study(space=tt.Space(x=tt.Float(0.0, 1.0)), tuner="random", seed=0)
+    study.optimize(lambda trial: trial.params["x"], n_trials=4)
+    study.race(lambda trial: trial.params["x"] + (trial.block or 0), blocks=3, contenders=2, name="finals")
+    winner = study.trials[study.select().trial]
+    shown = io.StringIO()
+    Console(file=shown, width=120).print(trial_view(winner))
+    assert "race finals" in shown.getvalue()
+    assert "evaluated again on" in shown.getvalue()
+    assert "race:finals:0" not in shown.getvalue()
+    assert not any("race:" in str(column) for column in study.trials_dataframe().columns)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from trimtab.base.errors import Conflict, message
 from trimtab.base.events import (
     Event,
@@ -89,7 +91,9 @@ def _unanswered(event: TrialTold) -> Observation | None:
     seen = event.observation
     if event.answer is None or seen is None or seen.losses is None:
         return seen
-    return seen.replace(values=dict.fromkeys(seen.values, float(seen.losses.mean())))
+    with np.errstate(invalid="ignore"):  # infinite losses of both signs have no mean: nan says so
+        mean = float(seen.losses.mean())
+    return seen.replace(values=dict.fromkeys(seen.values, mean))
 
 
 def advance_trial(trial: FrozenTrial | None, stored: Stored) -> FrozenTrial:

@@ -8,6 +8,7 @@ import numpy as np
 
 from trimtab.base.history import History
 from trimtab.base.lazy import need
+from trimtab.trust.raced import own_attributes
 
 __all__ = ["trials_dataframe"]
 
@@ -32,7 +33,7 @@ def trials_dataframe(history: History[Any]) -> Any:
     ends = pandas.to_datetime([trial.ended for trial in trials], unit="s")
     columns |= {"datetime_start": starts, "datetime_complete": ends, "duration": ends - starts}
     columns |= _spread("params", [trial.params or {} for trial in trials])
-    columns |= _spread("user_attrs", [trial.attributes for trial in trials])
+    columns |= _spread("user_attrs", [own_attributes(trial.attributes) for trial in trials])
     columns["state"] = [trial.state.name for trial in trials]
     return pandas.DataFrame(columns)
 

@@ -20,6 +20,7 @@ from trimtab.base.outcomes import TrialState
 from trimtab.base.records import FrozenTrial, Params, Selection
 from trimtab.report.tables import Row
 from trimtab.report.wording import count, duration, moment, number, one_line, param, percent, shorten, with_interval
+from trimtab.trust.raced import own_attributes, raced_blocks
 
 __all__ = ["plain", "selection_view", "studies_table", "trial_view", "trials_table"]
 
@@ -129,7 +130,11 @@ def trial_view(trial: FrozenTrial) -> RenderableType:
         facts.append(("took", Text(duration(trial.duration))))
     if trial.tuner:
         facts.append(("proposed by", _cell(f"{trial.tuner}: {trial.why}" if trial.why else trial.tuner, 200)))
-    facts.extend((f"attribute {name}", _cell(str(value), 200)) for name, value in trial.attributes.items())
+    for race, blocks in raced_blocks(trial.attributes).items():
+        facts.append((f"race {race}", Text(f"evaluated again on {count(blocks, 'block')}")))
+    facts.extend(
+        (f"attribute {name}", _cell(str(value), 200)) for name, value in own_attributes(trial.attributes).items()
+    )
     parts: list[RenderableType] = [Text(f"trial {trial.number}", style="bold"), _pairs(facts)]
     if trial.params:
         parts += [Text("\nparams", style="bold"), _params(trial.params)]

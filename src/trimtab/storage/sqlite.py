@@ -25,9 +25,9 @@ from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite as SQLite
 
 from trimtab.base.clock import Clock
 from trimtab.base.errors import StorageError, message
+from trimtab.base.patience import patiently
 from trimtab.storage import migrations
 from trimtab.storage.forks import check_process, close_before_forks, same_process, turn
-from trimtab.storage.retry import patiently
 from trimtab.storage.sql import SQLStorage
 from trimtab.storage.sqlite_errors import explain, is_busy
 from trimtab.storage.sqlite_file import APPLICATION_ID, foreign, inspect, resolve, uri

@@ -7,9 +7,6 @@ training part alone, and the holdout is not asked. Reports, gradients and attrib
 
 from __future__ import annotations
 
-import os
-import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -19,6 +16,7 @@ from trimtab.base.events import Event, Stored, StudyStopped
 from trimtab.base.history import History
 from trimtab.base.holdout import HoldoutAnswer, HoldoutUsedUp, StaleAnswer
 from trimtab.base.outcomes import EndReason, TrialState
+from trimtab.base.patience import patiently
 from trimtab.base.records import Observation, Outcome, StudyRecord
 from trimtab.base.seeds import Key
 from trimtab.space import Space
@@ -32,8 +30,7 @@ __all__ = ["USED_UP", "Shown", "append_shown", "check_told", "holdout_of", "rule
 USED_UP = "the holdout's budget is used up"
 """Why a study ends whose holdout answers no more."""
 
-_ATTEMPTS = 400
-_LONGEST_PAUSE = 0.02
+_PATIENCE = 30.0  # seconds of being overtaken by other answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,18 +103,15 @@ def append_shown(
         What was written, and the history with it.
 
     Raises:
-        StaleAnswer: others were faster hundreds of times in a row; nothing was written.
+        StaleAnswer: others were faster for half a minute; nothing was written.
         Conflict: the trial's state refuses an event.
     """
-    for attempt in range(_ATTEMPTS):
+
+    def attempt() -> tuple[Stored, ...]:
         history = view.refresh()
-        try:
-            stored = view.append(events(history, _shown(history, outcome, late)))
-            break
-        except StaleAnswer:
-            if attempt == _ATTEMPTS - 1:
-                raise
-            time.sleep(_pause(attempt))
+        return view.append(events(history, _shown(history, outcome, late)))
+
+    stored = patiently(attempt, lambda error: isinstance(error, StaleAnswer), _PATIENCE)
     history = view.refresh()
     # The state of the holdout decides; this says it, where the study is shown.
     why = used_up(history)
@@ -161,10 +155,3 @@ def _without_holdout(rules: ReusableHoldout, seen: Observation) -> Observation |
 def _valued(seen: Observation, value: float) -> Observation:
     """An observation with another value of its only objective."""
     return seen.replace(values=dict.fromkeys(seen.values, value))
-
-
-def _pause(attempt: int) -> float:
-    """Seconds to wait after so many collisions; differs between processes and threads."""
-    ceiling = min(_LONGEST_PAUSE, 0.001 * 2.0 ** min(attempt, 10))
-    who = (os.getpid() << 64) + threading.get_ident()
-    return float(Key(who, attempt, "study/pause").generator().uniform(0.0, ceiling))

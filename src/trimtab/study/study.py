@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from trimtab.trust.holdout import HoldoutInUse, Opening, SealedSplit
     from trimtab.trust.raced import StudyRace
     from trimtab.trust.racing.catalogue import NamedTest
+    from trimtab.trust.stopping import Outlook
 
 __all__ = ["Study", "Wiring"]
 
@@ -302,6 +303,28 @@ class Study:
         history = self._view.refresh()
         return compare_with_default(history, default, objective=objective, level=level, smoothed=smoothed)
 
+    def outlook(self, tolerance: float, *, objective: str | None = None) -> Outlook | None:
+        """Whether further trials would gain enough, or only seem to: expected gain against growing optimism.
+
+        An estimate without a proven error: ask it seldom, such as whenever the trials have doubled. A callback that
+        stops with a stated error is `trimtab.trust.stopping.StopWhenIdle`.
+
+        Arguments:
+            tolerance: a gain that is not worth half as many trials again, >= 0, in units of the mean loss for losses,
+                of the value otherwise.
+            objective: which one, where there are several.
+
+        Returns:
+            The outlook; None where there are fewer than ten trials, or nothing was told of noise.
+
+        Raises:
+            UnknownName: no trial is complete and feasible.
+            InvalidArgument: an unknown objective, or a tolerance that cannot be.
+        """
+        from trimtab.trust.selection import study_outlook
+
+        return study_outlook(self._view.refresh(), tolerance, objective=objective)
+
     def output(self, number: int) -> str:
         """The last part of what a trial printed, where its executor kept it."""
         told = (stored.event for stored in self._view.storage.read(self.study_name, trial=number))
@@ -507,9 +530,13 @@ class Study:
         if self._view.refresh().study.stopped != why:
             self._view.append([StudyStopped(why)])
 
-    def stop(self) -> None:
-        """Let the running `optimize` start nothing more; from a callback or an inline objective."""
-        self._stop = "study.stop() was called"
+    def stop(self, why: str = "study.stop() was called") -> None:
+        """Let the running `optimize` start nothing more; from a callback or an inline objective.
+
+        Arguments:
+            why: what `ended` then says.
+        """
+        self._stop = why
 
     # Ask and tell
 

@@ -11,9 +11,9 @@ default by the best of the others where the test of `trimtab.trust.default_guard
 The paper bounds the probability of a wrong choice by sampling in two stages. The test here bounds the probability that
 a default is replaced which none of the finalists beats, for the noise of the examples, as if the finalists had been
 chosen on others. They are chosen on the same ones and share a part of their luck; what is left of it was measured
-(`dev/studies/overtuning.py`). Of studies with 60 to 100 examples and 60 trials, 17 of 96 with TPE and 15 of 74 with the
-tuner `auto` ended worse than the default by the best observed trial. Four finalists and the default on three more
-splits each, after 45 trials, left 2 and 3 of these at level 0.8, and 95 % and 103 % of the mean gain.
+(`dev/studies/overtuning.py`). Of 200 studies with 60 to 100 examples and 60 trials, 38 with TPE and 40 with the tuner
+`auto` ended worse than the default by the best observed trial. Four finalists and the default on three more splits
+each, after 45 trials, left 3 and 5 of these at level 0.8, and 95 % and 93 % of the mean gain.
 
 An example that some finalist was not scored on does not count.
 """

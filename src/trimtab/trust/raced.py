@@ -48,6 +48,7 @@ Blocks count as independent and normal. Folds share training data, which makes t
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, TypeVar, final
@@ -75,8 +76,10 @@ __all__ = [
     "Raced",
     "StudyRace",
     "contenders_of",
+    "own_attributes",
     "plan_of",
     "race_of",
+    "raced_blocks",
     "races_of",
     "read_race",
     "winner_correction",
@@ -270,6 +273,21 @@ class StudyRace:
             f"  note: {self.plan.test.statement}",
         ]
         return "\n".join(lines)
+
+
+def own_attributes(attributes: Mapping[str, Json]) -> dict[str, Json]:
+    """The attributes of a trial that its user gave it, without what races keep there."""
+    return {name: value for name, value in attributes.items() if not name.startswith(_PREFIX)}
+
+
+def raced_blocks(attributes: Mapping[str, Json]) -> dict[str, int]:
+    """Race -> on how many of its blocks a trial was evaluated again.
+
+    >>> raced_blocks({"race:finals:0": {}, "race:finals:7": {}, "note": "mine"})
+    {'finals': 2}
+    """
+    names = [name.removeprefix(_PREFIX).rpartition(":")[0] for name in attributes if name.startswith(_PREFIX)]
+    return dict(Counter(names))
 
 
 def races_of(history: History[S]) -> dict[str, RacePlan]:

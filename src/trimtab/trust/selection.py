@@ -37,8 +37,16 @@ from trimtab.trust.posterior_mean import PosteriorMean, read_posterior_mean
 from trimtab.trust.raced import Raced, read_race
 from trimtab.trust.replicates import Replicates, read_replicates
 from trimtab.trust.standard_errors import StandardErrors, read_standard_errors
+from trimtab.trust.stopping import Outlook, outlook
 
-__all__ = ["SELECTION_METHODS", "compare_with_default", "default_trial", "select", "selection_references"]
+__all__ = [
+    "SELECTION_METHODS",
+    "compare_with_default",
+    "default_trial",
+    "select",
+    "selection_references",
+    "study_outlook",
+]
 
 S = TypeVar("S")
 
@@ -176,6 +184,17 @@ def compare_with_default(
     if tuned not in evidence.candidates.numbers:
         tuned = evidence.select(0.95, key or Key(history.study.seed, purpose="select")).trial
     return default_or_tuned(evidence, tuned, default, sure, key or Key(history.study.seed, purpose="default"))
+
+
+def study_outlook(history: History[S], tolerance: float, *, objective: str | int | None = None) -> Outlook | None:
+    """Whether further trials of a study would gain enough; see `trimtab.trust.stopping.outlook`.
+
+    Raises:
+        UnknownName: no trial is complete and feasible.
+        InvalidArgument: an unknown objective, or a tolerance that cannot be.
+    """
+    evidence = _all_trials(Candidates.of(history, objective_index(history, objective)))
+    return outlook(evidence, Key(history.study.seed, purpose="outlook"), tolerance)
 
 
 def _all_trials(candidates: Candidates) -> Evidence:

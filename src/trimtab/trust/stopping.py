@@ -44,20 +44,33 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any, Protocol, final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from trimtab.base.errors import InvalidArgument, message
+from trimtab.base.history import History
+from trimtab.base.outcomes import TrialState
 from trimtab.base.seeds import Key
 from trimtab.trust.candidates import Evidence
 from trimtab.trust.losses import PairedLosses
+from trimtab.trust.observed import objective_index
 from trimtab.trust.replicates import Replicates
 from trimtab.trust.resampling import chunks, resampled_counts
 from trimtab.trust.sample import PairedSample
 from trimtab.trust.standard_errors import StandardErrors
 
-__all__ = ["LEAST_TRIALS", "Outlook", "Patience", "outlook", "patience", "run_length", "subset_weights"]
+__all__ = [
+    "LEAST_TRIALS",
+    "Outlook",
+    "Patience",
+    "StopWhenIdle",
+    "outlook",
+    "patience",
+    "run_length",
+    "subset_weights",
+]
 
 Floats = NDArray[np.float64]
 
@@ -212,6 +225,62 @@ def patience(values: ArrayLike, *, share: float = 0.05, level: float = 0.95, tol
         improved = value < best - tolerance
         best, bests, run = (float(value), bests + 1, 0) if improved else (best, bests, run + 1)
     return Patience(run, run_length(bests, share, level), bests, share, level, tolerance)
+
+
+class Search(Protocol):
+    """What `StopWhenIdle` asks of a study."""
+
+    @property
+    def history(self) -> History[Any]:
+        """Everything so far."""
+        ...
+
+    def stop(self, why: str) -> None:
+        """Start nothing more."""
+        ...
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class StopWhenIdle:
+    """A callback of `study.optimize` that ends the search by `patience`; `study.ended` then says why.
+
+    Trials without a usable value count as ones that found nothing better.
+
+    Arguments:
+        share: go on while a trial has this chance of an improvement.
+        level: 1 - alpha.
+        tolerance: improvements up to this do not count, >= 0.
+        objective: name or index; may be left out where there is only one.
+
+    Raises:
+        InvalidArgument: an argument out of its range, at once.
+    """
+
+    share: float = 0.05
+    level: float = 0.95
+    tolerance: float = 0.0
+    objective: str | int | None = None
+
+    def __post_init__(self) -> None:
+        self._judge([0.0])
+
+    def __call__(self, study: Search, trial: object = None) -> None:
+        """Look at the study after a trial."""
+        history = study.history
+        index = objective_index(history, self.objective)
+        ended = history.numbers(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+        values = np.where(
+            (history.states[ended] == TrialState.COMPLETE) & np.isfinite(history.values[ended, index]),
+            history.values[ended, index] * history.objectives[index].sign,
+            math.inf,
+        )
+        if values.size and np.isfinite(values).any() and (found := self._judge(values)).stop:
+            study.stop(str(found))
+
+    def _judge(self, values: ArrayLike) -> Patience:
+        """The rule."""
+        return patience(values, share=self.share, level=self.level, tolerance=self.tolerance)
 
 
 def run_length(best: int, share: float, level: float) -> int:

@@ -129,7 +129,8 @@ def test_votes_change_on_the_page_and_stay(visit: Callable[..., Any]) -> None:
 
 def test_the_map_leads_to_papers(visit: Callable[..., Any]) -> None:
     page = visit(path="/themes")
-    assert page.locator(".map a").count() > 100
+    # While the map is being made, the page says so and looks again by itself.
+    expect(page.locator(".map a").nth(100)).to_be_attached(timeout=60_000)
     page.locator(".map a").nth(7).focus()
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile(r"/paper/\d+$"))

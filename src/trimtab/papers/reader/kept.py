@@ -66,9 +66,6 @@ class Later(Generic[T]):
         """
         version = self._catalogue.version(*self._parts)
         with self._turn:
-            if self._error is not None:
-                error, self._error = self._error, None
-                raise error
             if self._known is not None and self._known[0] == version:
                 return self._known[1]
             if self._thread is None or not self._thread.is_alive():
@@ -77,6 +74,9 @@ class Later(Generic[T]):
             thread = self._thread
         thread.join(wait)
         with self._turn:
+            if self._error is not None:
+                error, self._error = self._error, None
+                raise error
             return None if self._known is None else self._known[1]
 
     def _run(self, version: int) -> None:

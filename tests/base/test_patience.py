@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from trimtab.storage.retry import patiently
+from trimtab.base.patience import patiently
 
 
 class Busy(Exception):

@@ -1,4 +1,4 @@
-"""Trying again while a database is busy, with a bounded patience."""
+"""Trying again while others are in the way, with a bounded patience."""
 
 from __future__ import annotations
 
@@ -46,4 +46,4 @@ def _pause(count: int) -> float:
     """Seconds to wait after the `count`-th collision; differs between processes and threads."""
     ceiling = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(count, 10))
     who = (os.getpid() << 64) + threading.get_ident()
-    return float(Key(who, count, "storage/pause").generator().uniform(0.0, ceiling))
+    return float(Key(who, count, "base/pause").generator().uniform(0.0, ceiling))
