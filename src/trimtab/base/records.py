@@ -645,7 +645,7 @@ class Selection:
         if self.best_probability is not None:
             told.append(f"the best of the candidates with probability {self.best_probability:.0%}")
         if self.shrunk is not None:
-            told.append(f"shrunk together with the others {self.shrunk:.6g}")
+            told.append(f"shrunk together with the others {self.shrunk:.4g}")
         return "; ".join(told)
 
     def __str__(self) -> str:

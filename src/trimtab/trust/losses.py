@@ -33,7 +33,7 @@ from trimtab.trust.conditional import paired_limits
 from trimtab.trust.hybrid import HYBRID, INFERENCE_ON_WINNERS, hybrid_mean, hybrid_rate, spend
 from trimtab.trust.intervals import binomial_interval
 from trimtab.trust.link import Link, find_link
-from trimtab.trust.out_of_bag import out_of_bag_correction
+from trimtab.trust.out_of_bag import BBC, out_of_bag_correction
 from trimtab.trust.quantiles import normal_tail
 from trimtab.trust.sample import PairedSample
 from trimtab.trust.simultaneous import max_t, max_z
@@ -68,14 +68,7 @@ class PairedLosses:
     )
     refs: ClassVar[tuple[Reference, ...]] = (
         INFERENCE_ON_WINNERS,
-        Reference(
-            authors="Tsamardinos, Ioannis and Greasidou, Elissavet and Borboudakis, Giorgos",
-            title="Bootstrapping the out-of-sample predictions for efficient and accurate cross-validation",
-            year=2018,
-            venue="Machine Learning 107, 1895-1922",
-            arxiv="1708.07180",
-            doi="10.1007/s10994-018-5714-4",
-        ),
+        BBC,
         Reference(
             authors="Chernozhukov, Victor and Chetverikov, Denis and Kato, Kengo",
             title="Gaussian approximations and multiplier bootstrap for maxima of sums of high-dimensional random "

@@ -26,10 +26,20 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from trimtab.base.refs import Reference
 from trimtab.trust.resampling import chunks, resampled_counts
 from trimtab.trust.sample import PairedSample
 
-__all__ = ["out_of_bag_correction"]
+__all__ = ["BBC", "out_of_bag_correction"]
+
+BBC = Reference(
+    authors="Tsamardinos, Ioannis and Greasidou, Elissavet and Borboudakis, Giorgos",
+    title="Bootstrapping the out-of-sample predictions for efficient and accurate cross-validation",
+    year=2018,
+    venue="Machine Learning 107, 1895-1922",
+    arxiv="1708.07180",
+    doi="10.1007/s10994-018-5714-4",
+)
 
 DRAWS = 1_000
 

@@ -64,7 +64,7 @@ from trimtab.base.refs import Reference
 from trimtab.base.seeds import Key
 from trimtab.trust.candidates import Absent, Candidates
 from trimtab.trust.observed import objective_index
-from trimtab.trust.out_of_bag import out_of_bag_correction
+from trimtab.trust.out_of_bag import BBC, out_of_bag_correction
 from trimtab.trust.quantiles import student_quantile
 from trimtab.trust.racing.catalogue import NamedTest, racing_test_from_json, racing_test_to_json
 from trimtab.trust.racing.race import HOEFFDING_RACES, Race
@@ -486,14 +486,7 @@ class Raced:
     )
     refs: ClassVar[tuple[Reference, ...]] = (
         HOEFFDING_RACES,
-        Reference(
-            authors="Tsamardinos, Ioannis and Greasidou, Elissavet and Borboudakis, Giorgos",
-            title="Bootstrapping the out-of-sample predictions for efficient and accurate cross-validation",
-            year=2018,
-            venue="Machine Learning 107, 1895-1922",
-            arxiv="1708.07180",
-            doi="10.1007/s10994-018-5714-4",
-        ),
+        BBC,
     )
 
     candidates: Candidates
