@@ -7,9 +7,9 @@
 Functions of two and four numbers in the unit cube, shifted so that the optimum lies anywhere in its middle 70 %, with
 and without noise. `coverage` prints, for each method, how often the joint region, the parameters' intervals (the mean)
 and the value's interval hold the truth at a stated level; the last column is the share of the space in the joint region
-and the mean width of a parameter's interval, at the last level. The inflation was chosen on seeds from 1000 on; tables
-are of seeds from 0 on. `survival` compares two rules that choose a small change from the default, by how often its gain
-is still there in refits. Each takes some minutes on one core.
+and the mean width of a parameter's interval, at the last level. How an inflation is estimated was chosen on seeds from
+1000 on; tables are of seeds from 0 on. `survival` compares two rules that choose a small change from the default, by
+how often its gain is still there in refits. Each takes some minutes on one core.
 """
 
 from __future__ import annotations
@@ -31,11 +31,15 @@ from trimtab.surrogates.certificates import certified_minimum
 from trimtab.surrogates.gp import Model
 from trimtab.testing.histories import make_history
 from trimtab.trust.fitted import evidence_of, fitted
-from trimtab.trust.optimum_posterior.posterior import OptimumPosterior, posterior_of
+from trimtab.trust.optimum_posterior.inflation import Inflation
+from trimtab.trust.optimum_posterior.posterior import Method, OptimumPosterior, posterior_of
 from trimtab.trust.stability import smallest_stable_change
 
 Array = NDArray[np.float64]
 LEVELS = (0.8, 0.95)
+
+Way = tuple[Method, Inflation]
+"""A method and an inflation."""
 
 GAIN = 0.5
 """Over the default, in standard deviations of the losses: what `survival` asks for."""
@@ -161,8 +165,8 @@ def covered(problem: Problem, history: History[tt.Space], posterior: OptimumPost
 
 def coverage(options: argparse.Namespace) -> None:
     """The tables."""
-    ways = [(method, float(inflation)) for method in options.methods for inflation in options.inflations]
-    totals: dict[tuple[str, float], list[Array]] = {way: [] for way in ways}
+    ways = [(method, inflation) for method in options.methods for inflation in options.inflations]
+    totals: dict[Way, list[Array]] = {way: [] for way in ways}
     rates = " | ".join(f"joint, parameters, value at {each:.0%}" for each in LEVELS)
     print(f"| problem | d | noise | way | {rates} | share, width |")
     print("|---" * (5 + len(LEVELS)) + "|", flush=True)
@@ -170,7 +174,7 @@ def coverage(options: argparse.Namespace) -> None:
     for name in options.problems:
         for d in options.dimensions:
             for noise in options.noises:
-                found: dict[tuple[str, float], list[list[list[float]]]] = {way: [] for way in ways}
+                found: dict[Way, list[list[list[float]]]] = {way: [] for way in ways}
                 for seed in range(options.first, options.first + options.seeds):
                     problem = PROBLEMS[name](d, np.random.default_rng([seed, 0]))
                     history = history_of(problem, d, 15 * d, noise, seed, options.design)
@@ -191,10 +195,15 @@ def coverage(options: argparse.Namespace) -> None:
     print(f"\n{options.seeds} seeds from {options.first}, {options.design} design, {time.monotonic() - began:.0f} s")
 
 
-def cells(way: tuple[str, float], mean: Array) -> str:
+def inflation_of(text: str) -> Inflation:
+    """An inflation as it is written on the command line."""
+    return "auto" if text == "auto" else float(text)
+
+
+def cells(way: Way, mean: Array) -> str:
     """The end of one line."""
     rates = [", ".join(f"{each:.3f}" for each in level[:3]) for level in mean]
-    return f"| {way[0]} {way[1]:g} | {' | '.join(rates)} | {mean[-1][3]:.3f}, {mean[-1][4]:.2f} |"
+    return f"| {way[0]} {way[1]} | {' | '.join(rates)} | {mean[-1][3]:.3f}, {mean[-1][4]:.2f} |"
 
 
 def survival(options: argparse.Namespace) -> None:
@@ -252,7 +261,7 @@ if __name__ == "__main__":
     part.set_defaults(run=coverage)
     part.add_argument("--design", default="random")
     part.add_argument("--methods", nargs="+", default=["draws", "annealed"])
-    part.add_argument("--inflations", nargs="+", default=[1.0, 1.5])
+    part.add_argument("--inflations", nargs="+", type=inflation_of, default=["auto", 1.0, 2.0])
     part.add_argument("--problems", nargs="+", default=list(PROBLEMS))
     part.add_argument("--dimensions", nargs="+", type=int, default=[2, 4])
     part.add_argument("--noises", nargs="+", type=float, default=[0.0, 0.1])

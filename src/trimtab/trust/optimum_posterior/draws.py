@@ -56,7 +56,7 @@ class Minima:
 
 
 def drawn_minima(
-    model: Model, space: Space, optimum: Array, draws: int, inflation: float, rng: np.random.Generator
+    model: Model, space: Space, optimum: Array, draws: int, inflation: float | Array, rng: np.random.Generator
 ) -> Minima:
     """Minimisers and minima of joint draws.
 
@@ -65,7 +65,7 @@ def drawn_minima(
         space: that it is about.
         optimum: unit coordinates of the predicted optimum, shape (d,).
         draws: s, how many.
-        inflation: factor of the posterior's standard deviations.
+        inflation: factor of the posterior's standard deviations, one or that of each draw, shape () or (s,).
         rng: of the draws.
 
     Raises:
@@ -75,7 +75,8 @@ def drawn_minima(
     points = _points(space, good, rng)
     for last in (False, True):
         mean, root = _joint(model, points)
-        values = mean + inflation * rng.standard_normal((draws, len(points))) @ root.T
+        normals = rng.standard_normal((draws, len(points))) * np.reshape(inflation, (-1, 1))
+        values = mean + normals @ root.T
         places = values.argmin(axis=1)
         found = points[places]
         if not last:

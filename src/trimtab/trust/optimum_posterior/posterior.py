@@ -21,10 +21,11 @@ from trimtab.surrogates.gp import Model, NotPositiveDefinite
 from trimtab.trust.fitted import MOST, evidence_of, fitted, one_objective
 from trimtab.trust.optimum_posterior.annealed import annealed
 from trimtab.trust.optimum_posterior.draws import allowed, drawn_minima, tie_scores
+from trimtab.trust.optimum_posterior.inflation import Inflation, drawn_inflations
 from trimtab.trust.optimum_posterior.regions import OptimumRegion, ParameterRegion
 from trimtab.trust.quantiles import normal_quantile
 
-__all__ = ["BAL_REFS", "INFLATION", "METHODS", "OptimumPosterior", "optimum_note", "optimum_posterior", "posterior_of"]
+__all__ = ["BAL_REFS", "METHODS", "OptimumPosterior", "optimum_note", "optimum_posterior", "posterior_of"]
 
 Array = NDArray[np.float64]
 Method = Literal["draws", "annealed"]
@@ -44,16 +45,6 @@ METHODS: dict[str, str] = {
     "annealed": "annealed posterior over the optimum's place (Cao and Shen 2020); the value by draws of the process",
 }
 """What `optimum_posterior` takes as its method, and what it is in words."""
-
-INFLATION = 2.0
-"""Factor of the surrogate's standard deviations by default.
-
-Plain ones make regions too small after random trials: on six kinds of functions of two numbers with 30 of them (12
-settings, 20 seeds each), joint regions of 95% held the optimum in 77% of runs, and with twice the deviations in 92%;
-regions of 80% in 63% and 83%. With four numbers, 60 noisy trials, 10 seeds, those of 95% held it in 58% and 82%. Where
-the tuner `gp` had placed 30 noisy trials (four functions of two numbers, 8 seeds) both held it in 97%, and 1 makes the
-smaller regions. The factor was chosen on other seeds. Repeat it with `dev/studies/optimum_regions.py`.
-"""
 
 EPSILON = 0.01
 """Gap of the certificate that is asked for, in standard deviations of the losses."""
@@ -76,7 +67,7 @@ class OptimumPosterior:
         scores: of the drawn places; the joint region is made of the lowest ones; shape (s,).
         optimum: unit coordinates of the predicted optimum, shape (d,).
         certificate: of the predicted optimum, in units of losses.
-        inflation: factor of the surrogate's standard deviations.
+        inflation: factor of the surrogate's standard deviations; the median where it was estimated.
         rho: the inverse temperature of the annealed posterior; None for draws.
     """
 
@@ -221,7 +212,7 @@ def optimum_posterior(
     objective: str | int | None = None,
     method: Method = "draws",
     draws: int = 1000,
-    inflation: float = INFLATION,
+    inflation: Inflation = "auto",
     most: int = MOST,
     seconds: float = 2.0,
     key: Key | None = None,
@@ -233,7 +224,9 @@ def optimum_posterior(
         objective: name or index; may be left out where there is only one.
         method: "draws" or "annealed", see `trimtab.trust.optimum_posterior`.
         draws: how many, at least 1.
-        inflation: factor of the surrogate's standard deviations, > 0; 1 for the plain posterior.
+        inflation: factor of the surrogate's standard deviations, > 0; 1 for the plain posterior; "auto" for one that
+            the best trials tell, with what is not known of it: see `trimtab.trust.optimum_posterior.inflation`.
+            The places of "annealed" are then by the published rule.
         most: observations that the surrogate is fitted to.
         seconds: wall time at most of the certificate of the predicted optimum.
         key: of the random numbers; by default made of the study's seed, so that repeated calls agree.
@@ -248,8 +241,10 @@ def optimum_posterior(
             message("unknown posterior of the optimum", got=method, allowed=", ".join(METHODS), do="use 'draws'")
         )
     check_count(draws, "draws", do="1000 are enough for 95%")
-    if not 0.0 < inflation < np.inf:
-        raise InvalidArgument(message("inflation must be positive", got=inflation, allowed="0 < inflation < inf"))
+    if inflation != "auto" and (isinstance(inflation, str) or not 0.0 < inflation < np.inf):
+        raise InvalidArgument(
+            message("inflation must be positive", got=inflation, allowed="0 < inflation < inf, or 'auto'")
+        )
     seen = one_objective(history, objective)
     space, study = seen.space, seen.study
     model = fitted(evidence_of(seen, most), space, study.name)
@@ -275,7 +270,7 @@ def posterior_of(
     rng: np.random.Generator,
     method: Method = "draws",
     draws: int = 1000,
-    inflation: float = INFLATION,
+    inflation: Inflation = "auto",
 ) -> OptimumPosterior:
     """What `optimum_posterior` makes of a fitted surrogate.
 
@@ -291,13 +286,16 @@ def posterior_of(
         NotPositiveDefinite: the process cannot be drawn from.
     """
     optimum = space.to_unit(space.encode_many([certificate.params or {}]))[0]
-    minima = drawn_minima(model, space, optimum, draws, inflation, rng)
+    factors = drawn_inflations(model, draws, rng) if inflation == "auto" else np.array(inflation)
+    middle = float(np.median(factors))
+    minima = drawn_minima(model, space, optimum, draws, factors, rng)
     common = (model, space, objective, method)
     if method == "draws":
-        return OptimumPosterior(*common, minima.unit, minima.values, minima.scores, optimum, certificate, inflation)
-    found = annealed(model, space, draws, inflation, rng)
+        return OptimumPosterior(*common, minima.unit, minima.values, minima.scores, optimum, certificate, middle)
+    # Its temperature does not come from deviations, so that an estimate of theirs has no say in it.
+    found = annealed(model, space, draws, 1.0 if inflation == "auto" else middle, rng)
     return OptimumPosterior(
-        *common, found.unit, minima.values, found.means, optimum, certificate, inflation, rho=found.rho
+        *common, found.unit, minima.values, found.means, optimum, certificate, middle, rho=found.rho
     )
 
 
