@@ -145,10 +145,10 @@ def load_study(
     Raises:
         UnknownName: no study of that name, or several where none is named.
         SpaceMismatch: the stored study has another space.
-        StorageError: the storage cannot be opened.
+        StorageError: the storage is not there, which is left so, or cannot be opened.
         InvalidArgument: the stored study has another holdout, or other examples, labels or order in it.
     """
-    opened = _storage(storage)
+    opened = _storage(storage, make=False)
     name = _only_study(opened) if study_name is None else study_name
     if holdout is not None:
         _check_holdout(opened.snapshot(name).study, holdout)
@@ -294,7 +294,7 @@ def _warmed(tuner: Tuner[Space], corpus: Corpus | str | None, name: str) -> Tune
     from trimtab.tuners.tasks.transfer import Corpus, WarmStart
 
     if isinstance(corpus, str):
-        with closing(_storage(corpus)) as past:
+        with closing(_storage(corpus, make=False)) as past:
             others = [record.name for record in past.studies() if record.name != name]
             if not others:
                 raise InvalidArgument(message(f"the corpus {corpus} holds no past study", do="check the URL"))
@@ -352,10 +352,10 @@ def _executor(executor: str | Executor, slots: int) -> Executor:
     return make_executor(executor, slots)
 
 
-def _storage(storage: str | Storage | None) -> Storage:
+def _storage(storage: str | Storage | None, make: bool = True) -> Storage:
     from trimtab.storage import open_storage
 
-    return open_storage(storage)
+    return open_storage(storage, make=make)
 
 
 _WIRING = Wiring(tuner=make_tuner, executor=_executor, references=references_of, frame=_frame, report=_report)

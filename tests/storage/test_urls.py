@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+import trimtab as tt
 from trimtab.base.clock import SimulatedClock
-from trimtab.base.errors import InvalidArgument, UnknownName
+from trimtab.base.errors import InvalidArgument, StorageError, UnknownName
 from trimtab.base.events import StudyCreated
 from trimtab.base.records import Objective
 from trimtab.storage import MemoryStorage, open_storage
@@ -88,3 +89,24 @@ open_storage(sys.argv[1]).close()
 assert "sqlalchemy" in sys.modules
 """
     subprocess.run([sys.executable, "-c", code, str(Path(tmp_path, "a.db"))], check=True)
+
+
+@pytest.mark.parametrize("is_empty", [False, True])
+def test_who_only_looks_makes_no_database(tmp_path, is_empty):
+    path = tmp_path / "past.db"
+    if is_empty:
+        path.touch()
+    looks = [
+        lambda: open_storage(path, make=False),
+        lambda: tt.load_study("mine", f"sqlite:///{path}"),
+        lambda: tt.create_study(space=tt.Space(x=tt.Float(0.0, 1.0)), corpus=f"sqlite:///{path}"),
+    ]
+    for look in looks:
+        with pytest.raises(StorageError, match=r"no database at .*past\.db; allowed: .*Next: check the URL"):
+            look()
+    assert [(each.name, each.stat().st_size) for each in tmp_path.iterdir()] == ([("past.db", 0)] if is_empty else [])
+
+
+def test_what_is_there_is_opened_without_making_it(tmp_path):
+    open_storage(tmp_path / "a.db").close()
+    open_storage(tmp_path / "a.db", make=False).close()

@@ -40,13 +40,16 @@ T = TypeVar("T")
 _BUSY_TIMEOUT = 0.1  # seconds that SQLite waits by itself; its pauses are the same for everybody
 
 
-def open_sqlite(path: str | os.PathLike[str], *, clock: Clock | None = None, patience: float = 60.0) -> SQLStorage:
+def open_sqlite(
+    path: str | os.PathLike[str], *, clock: Clock | None = None, patience: float = 60.0, make: bool = True
+) -> SQLStorage:
     """The storage in an SQLite file, which is made where it is missing or empty.
 
     Arguments:
         path: of the file; its folder must exist.
         clock: tells the time of events and leases.
         patience: seconds to wait for others before an error says that the database stays locked.
+        make: False to refuse a file that is missing or empty, and leave it so.
 
     Raises:
         StorageError: the file is not a trimtab database, is damaged, was written by a later version,
@@ -54,7 +57,7 @@ def open_sqlite(path: str | os.PathLike[str], *, clock: Clock | None = None, pat
     """
     database = SQLiteDatabase(resolve(path), patience)
     try:
-        database.prepare()
+        database.prepare(make)
     except BaseException:
         database.close()
         raise
@@ -79,8 +82,11 @@ class SQLiteDatabase:
         close_before_forks(self)
         weakref.finalize(self, _close_all, self._connections)
 
-    def prepare(self) -> None:
+    def prepare(self, make: bool = True) -> None:
         """Recognise the file, make or upgrade its tables, and put it in WAL mode.
+
+        Arguments:
+            make: False to refuse a file that is missing or empty.
 
         Raises:
             StorageError: it is not for us; it was left as it was.
@@ -88,6 +94,14 @@ class SQLiteDatabase:
         # Alone in the process: nobody opens the file while its header is read, see `sqlite_file`.
         with turn:
             if not inspect(self._path):
+                if not make:
+                    raise StorageError(
+                        message(
+                            f"there is no database at {self._path}",
+                            allowed="one that is there and holds studies",
+                            do="check the URL; create_study makes a new database where one is wanted",
+                        )
+                    )
                 self._explained(self._touch)
                 self.write(self._create, durable=True)
             self._explained(self._enter_wal)
