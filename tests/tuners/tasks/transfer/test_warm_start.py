@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import trimtab as tt
-from trimtab.base.errors import InvalidArgument
+from trimtab.base.errors import InvalidArgument, StorageError
 from trimtab.base.ports import Tuner
 from trimtab.base.seeds import Key
 from trimtab.space import Float, Space
@@ -172,6 +172,9 @@ def test_wrong_arguments_are_refused() -> None:
 
 def test_a_url_stands_for_the_other_studies_of_a_storage(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'past.db'}"
+    with pytest.raises(StorageError, match="there is no database"):
+        tt.create_study("new", url, space=LINE, corpus=url)
+    open_storage(url).close()
     with pytest.raises(InvalidArgument, match="holds no past study"):
         tt.create_study("new", url, space=LINE, corpus=url)
     past = tt.create_study("past", url, space=LINE, seed=0, tuner="random")
