@@ -29,6 +29,7 @@ import math
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -189,10 +190,10 @@ def simulated(kind: str, seeds: range, only: str = "") -> None:
     for trials, examples in sizes[int(only) : int(only) + 1] if only else sizes:
         for regime in REGIMES:
             makers: dict[str, Callable[[np.random.Generator], Study]] = {
-                "stderr": lambda rng: with_errors(rng, trials, regime),  # noqa: B023
-                "replicates": lambda rng: with_folds(rng, trials, regime),  # noqa: B023
-                "binary": lambda rng: binary(rng, trials, examples, regime),  # noqa: B023
-                "real": lambda rng: real(rng, trials, examples, regime),  # noqa: B023
+                "stderr": partial(with_errors, trials=trials, regime=regime),
+                "replicates": partial(with_folds, trials=trials, regime=regime),
+                "binary": partial(binary, trials=trials, examples=examples, regime=regime),
+                "real": partial(real, trials=trials, examples=examples, regime=regime),
             }
             of = f" x {examples}" if examples else ""
             row(f"{kind}, {trials}{of}, {regime}", (makers[kind](np.random.default_rng([s, trials])) for s in seeds))

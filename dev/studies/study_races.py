@@ -31,6 +31,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -89,6 +90,16 @@ def losses_of(
     return truth + shared * rng.standard_normal((blocks, 1)) + noise, truth
 
 
+def told_by(table: Floats, contender: int, block: int) -> Observation:
+    """The value of a contender on a block, from a table (blocks, contenders)."""
+    return Observation(float(table[block, contender]))
+
+
+def validated_again(problem: SmallData, params: Sequence[tuple[float, float]], number: int, block: int) -> Floats:
+    """Losses of a configuration on a split that the search did not see."""
+    return problem.validated(params[number], block + 1)
+
+
 def coverage(seeds: range, only: list[int]) -> None:
     """How often the interval after a race holds the winner's true mean, and how far the estimate is off."""
     print("| losses | k x B | test | finish | covered | naive | width | naive | bias, s.e. | naive | evaluations |")
@@ -116,7 +127,7 @@ def coverage(seeds: range, only: list[int]) -> None:
         for seed in seeds:
             values, truth = losses_of(kind, seed, contenders, blocks, spread, shared)
             plan = RacePlan("race", tuple(range(contenders)), blocks, test, 0.05, finish)
-            found = run_race(plan, seed, lambda k, b, table=values: Observation(float(table[b, k])))  # type: ignore[misc]
+            found = run_race(plan, seed, partial(told_by, values))
             told, true = found.values_of(found.chosen), truth[found.chosen]
             ends = winner_ends(told, contenders, blocks, LEVEL)
             error = told.std(ddof=1) / np.sqrt(len(told))
@@ -159,9 +170,11 @@ def choices(values: Floats, evaluate: Callable[[int, int], Floats], seed: int) -
 
     def race(contenders: list[int]) -> int:
         plan = RacePlan("race", tuple(contenders), RACE_BLOCKS, Predictive(), 0.05, finish=False)
-        tell = lambda number, block: Observation(  # noqa: E731
-            float((losses := evaluate(number, block)).mean()), losses=losses
-        )
+
+        def tell(number: int, block: int) -> Observation:
+            losses = evaluate(number, block)
+            return Observation(float(losses.mean()), losses=losses)
+
         return run_race(plan, seed, tell, rest).chosen
 
     return {
@@ -257,7 +270,7 @@ def overtuned(seeds: range) -> None:
             drawn = 10.0 ** np.random.default_rng([seed, 5]).uniform([-4.0, -2.0], [2.0, 1.0], size=(TRIALS - 1, 2))
             params = [(1.0, 1.0), *map(tuple, drawn)]
             values = np.array([problem.validated(each, 0).mean() for each in params])
-            evaluate = lambda number, block: problem.validated(params[number], block + 1)  # noqa: B023, E731
+            evaluate = partial(validated_again, problem, params)
             for choice, chosen in choices(values, evaluate, seed).items():
                 rows.setdefault(choice, []).append(problem.test(params[0]) - problem.test(params[chosen]))
     print(f"| choice | overtuned | mean gain | {' | '.join(sets)} |\n| --- | --- | --- |" + " --- |" * len(sets))

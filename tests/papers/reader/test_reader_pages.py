@@ -100,3 +100,14 @@ def test_live_results_are_the_results_of_the_page(reader: Reader) -> None:
     assert part.count('class="entry"') == whole.count('class="entry"') > 0
     assert "<html" not in part
     assert "<mark>" in part
+
+
+def test_a_search_is_filtered_by_the_same_form(reader: Reader) -> None:
+    client = TestClient(reader(40))
+    page = client.get("/search?q=noise&since=2026-01-30&until=2026-01-30")
+    assert page.status_code == 200
+    assert 'type="hidden" name="q" value="noise"' in page.text
+    assert 'name="since" value="2026-01-30"' in page.text
+    wider = client.get("/search?q=noise")
+    assert 0 < page.text.count('class="entry"') < wider.text.count('class="entry"')
+    assert client.get("/search?q=noise&since=soon").status_code == 400

@@ -58,8 +58,9 @@ def papers_table(papers: Sequence[Paper]) -> Table:
     from trimtab.report.terminal import plain
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name, justify in (("number", "right"), ("title", "left"), ("published", "left"), ("runs here", "left")):
-        table.add_column(name, justify=justify)  # type: ignore[arg-type]
+    table.add_column("number", justify="right")
+    for name in ("title", "published", "runs here"):
+        table.add_column(name)
     for paper in papers:
         names = ", ".join(dict.fromkeys(method.name for method in paper.methods if method.runs))
         table.add_row(

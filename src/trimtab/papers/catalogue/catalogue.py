@@ -41,7 +41,7 @@ from trimtab.papers.catalogue.schema import (
 from trimtab.papers.catalogue.systems_table import System
 from trimtab.papers.catalogue.trending import heat
 from trimtab.papers.catalogue.words import expression
-from trimtab.papers.records import Filter, ImportReport, Listing, Method, Page, Paper
+from trimtab.papers.records import EVERYTHING, Filter, ImportReport, Listing, Method, Page, Paper
 
 __all__ = ["Catalogue", "Order", "default_path"]
 
@@ -51,7 +51,6 @@ Numbers: TypeAlias = NDArray[np.int64]
 BATCH = 1000
 """Listings of a stream that are taken in together."""
 
-_ALL = Filter()
 _ORDERS: Mapping[str, tuple[Any, ...]] = {
     "date": (papers.c.published.desc(), papers.c.id),
     "trending": (papers.c.heat.desc(), papers.c.id),
@@ -192,7 +191,9 @@ class Catalogue:
         with self.read() as connection:
             return _papers(connection, [_resolve(connection, number)])[0]
 
-    def papers(self, where: Filter = _ALL, *, order: Order = "date", limit: int = 50, offset: int = 0) -> list[Paper]:
+    def papers(
+        self, where: Filter = EVERYTHING, *, order: Order = "date", limit: int = 50, offset: int = 0
+    ) -> list[Paper]:
         """The papers that a filter lets through.
 
         Arguments:
@@ -218,24 +219,24 @@ class Catalogue:
         with self.read() as connection:
             return _papers(connection, [int(number) for number in numbers])
 
-    def count(self, where: Filter = _ALL) -> int:
+    def count(self, where: Filter = EVERYTHING) -> int:
         """How many papers a filter lets through."""
         asked = select(func.count()).select_from(papers)
         with self.read() as connection:
-            if where == Filter(source=where.source) != _ALL:
+            if where == Filter(source=where.source) != EVERYTHING:
                 # The page's listings alone tell it.
                 asked = select(func.count(listings.c.paper.distinct())).join(sources, sources.c.id == listings.c.source)
                 return int(connection.execute(asked.where(sources.c.name == where.source)).scalar_one())
             return int(connection.execute(_filtered(connection, asked, where)).scalar_one())
 
-    def numbers(self, where: Filter = _ALL) -> Numbers:
+    def numbers(self, where: Filter = EVERYTHING) -> Numbers:
         """The numbers of the papers that a filter lets through, ascending; (n,)."""
         with self.read() as connection:
             found = connection.execute(_filtered(connection, select(papers.c.id), where)).scalars().all()
         # Asked for an order, SQLite would walk the whole table in place of an index.
         return np.sort(np.array(found, dtype=np.int64))
 
-    def words(self, query: str, where: Filter = _ALL, limit: int = 100) -> list[tuple[int, float]]:
+    def words(self, query: str, where: Filter = EVERYTHING, limit: int = 100) -> list[tuple[int, float]]:
         """The papers that words find best, see `words`: numbers and scores, higher is better, best first.
 
         Arguments:

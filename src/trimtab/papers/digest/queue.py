@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from trimtab.papers.catalogue.catalogue import Catalogue
 
 __all__ = [
+    "BACKOFF",
     "Backoff",
     "Claim",
     "Delivery",
@@ -81,6 +82,10 @@ class Backoff:
         ceiling = min(self.longest, self.first * 2.0 ** min(tries - 1, 60))
         seed = int.from_bytes(message_id.encode(), "big")
         return float(Key(seed, tries, "papers/digest").generator().uniform(ceiling / 2.0, ceiling))
+
+
+BACKOFF = Backoff()
+"""Five minutes after the first try, twice as long after each, twelve hours at most, ten tries."""
 
 
 @final

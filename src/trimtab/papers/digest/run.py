@@ -11,6 +11,7 @@ from trimtab.papers.digest import tables
 from trimtab.papers.digest.addresses import parse_sender
 from trimtab.papers.digest.compose import Digest, check_base_url, compose
 from trimtab.papers.digest.queue import (
+    BACKOFF,
     Backoff,
     Claim,
     Delivery,
@@ -58,7 +59,7 @@ def run_digests(
     *,
     base_url: str | None = None,
     clock: Clock | None = None,
-    backoff: Backoff = Backoff(),  # noqa: B008  frozen
+    backoff: Backoff = BACKOFF,
 ) -> DigestReport:
     """Send the digests that are due, and try again those that wait and whose time has come.
 

@@ -23,7 +23,7 @@ from trimtab.papers.digest.addresses import check_address
 from trimtab.papers.digest.plain import one_line
 from trimtab.papers.digest.schedule import Every, open_zone
 from trimtab.papers.digest.tokens import make_token, read_token
-from trimtab.papers.records import Filter
+from trimtab.papers.records import EVERYTHING, Filter
 
 if TYPE_CHECKING:
     from trimtab.papers.catalogue.catalogue import Catalogue
@@ -71,7 +71,7 @@ def subscribe(
     catalogue: Catalogue,
     address: str,
     query: str = "",
-    where: Filter = Filter(),  # noqa: B008  frozen
+    where: Filter = EVERYTHING,
     every: Every = "daily",
     *,
     zone: str = "UTC",

@@ -129,23 +129,22 @@ class _Pages:
             more=more,
             page=page,
             page_link=lambda number: "?" + urlencode({**asked.query(), "page": number}),
-            asked=asked,
-            filtered=filtered,
-            count=self._kept.get((asked, here), (), lambda: self.catalogue.count(where)) if filtered else 0,
-            sources=self._kept.get("sources", ("papers",), self.catalogue.sources),
-            tags=self.catalogue.tags(),
+            counted=self._kept.get((asked, here), (), lambda: self.catalogue.count(where)) if filtered else 0,
+            **self._choices(asked),
             nothing=empty if here == "/reading" and not filtered else "No paper passes this filter.",
         )
 
     def search(self, request: Request) -> Response:
         """Results, as a page or as the part of one that changes while one types."""
         query = request.query_params.get("q", "")[:_MOST_QUERY].strip()
-        results = search(self.catalogue, query, Asked.of(request.query_params).filter(), _RESULTS) if query else []
+        asked = Asked.of(request.query_params)
+        results = search(self.catalogue, query, asked.filter(), _RESULTS) if query else []
         said = f"{len(results)} papers, best first." if results else "No paper was found. Try fewer or other words."
         template = "results.html" if _path(request) == "/search/live" else "search.html"
         words = tuple(word for word in words_of(query) if len(word) > 2)
         said = said if query else "Type words, or what a paper is about."
-        return self._page(request, template, query=query, results=results, said=said, words=words)
+        found: dict[str, Any] = {"query": query, "results": results, "said": said, "words": words}
+        return self._page(request, template, **found, **self._choices(asked))
 
     def paper(self, request: Request) -> Response:
         """One paper."""
@@ -219,6 +218,15 @@ class _Pages:
         return self._page(request, "problem.html", status=status, what=what, next=then)
 
     # Parts
+
+    def _choices(self, asked: Asked) -> dict[str, Any]:
+        """What the form of the filter shows."""
+        return {
+            "asked": asked,
+            "filtered": bool(asked.query()),
+            "sources": self._kept.get("sources", ("papers",), self.catalogue.sources),
+            "tags": self.catalogue.tags(),
+        }
 
     def _page(self, request: Request, template: str, *, status: int = 200, **context: Any) -> Response:
         """A template with what all pages know."""

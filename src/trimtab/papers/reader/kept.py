@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable
-from typing import Generic, TypeVar, final
+from typing import Generic, TypeVar, cast, final
 
 from trimtab.papers.catalogue import Catalogue
 from trimtab.papers.catalogue.counting import Part
@@ -38,7 +38,7 @@ class Kept:
                 if len(self._known) >= _MOST:
                     self._known.clear()
                 known = self._known[name] = (version, count())
-            return known[1]  # type: ignore[return-value]  # what was kept under a name is what it counts
+            return cast(T, known[1])  # what was kept under a name is what it counts
 
 
 @final

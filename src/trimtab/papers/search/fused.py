@@ -32,7 +32,7 @@ from trimtab.base.errors import check_count, message
 from trimtab.base.refs import Reference
 from trimtab.papers.catalogue import Catalogue
 from trimtab.papers.catalogue.words import words_of
-from trimtab.papers.records import Filter, Found
+from trimtab.papers.records import EVERYTHING, Filter, Found
 from trimtab.papers.search.embeddings import Matrix, Meaning
 from trimtab.papers.search.vectors import Vectors, best, vectors_of
 
@@ -55,10 +55,8 @@ _DEEP = 200
 _UNLIKE = 0.15
 """A cosine below which two texts have nothing to do with each other."""
 
-_ALL = Filter()
 
-
-def search(catalogue: Catalogue, query: str, where: Filter = _ALL, limit: int = 10) -> list[Found]:
+def search(catalogue: Catalogue, query: str, where: Filter = EVERYTHING, limit: int = 10) -> list[Found]:
     """The papers that a query means, best first.
 
     Arguments:
@@ -112,7 +110,7 @@ def _vectors(catalogue: Catalogue, where: Filter) -> tuple[Vectors, NDArray[np.i
     if not Meaning.available():
         return None
     vectors = vectors_of(catalogue)
-    rows = np.arange(len(vectors.numbers)) if where == _ALL else vectors.among(catalogue.numbers(where))
+    rows = np.arange(len(vectors.numbers)) if where == EVERYTHING else vectors.among(catalogue.numbers(where))
     return (vectors, rows) if len(rows) else None
 
 

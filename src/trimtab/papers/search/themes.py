@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from trimtab.base.seeds import Key
 from trimtab.papers.catalogue import Catalogue
-from trimtab.papers.records import Filter
+from trimtab.papers.records import EVERYTHING, Filter
 from trimtab.papers.search.class_tfidf import name_groups
 from trimtab.papers.search.embeddings import Matrix
 from trimtab.papers.search.fused import words_alone
@@ -37,8 +37,6 @@ _NAMED_BY = 60  # papers of a group from which it is named
 _LAID_OUT = 600
 _BETWEEN = 5
 _BLOCK = 8_192
-
-_ALL = Filter()
 
 
 @final
@@ -59,7 +57,9 @@ class Themes:
     why: str = ""
 
 
-def themes(catalogue: Catalogue, where: Filter = _ALL, *, count: int | None = None, key: Key | None = None) -> Themes:
+def themes(
+    catalogue: Catalogue, where: Filter = EVERYTHING, *, count: int | None = None, key: Key | None = None
+) -> Themes:
     """The themes of a catalogue's papers.
 
     Arguments:
@@ -70,7 +70,7 @@ def themes(catalogue: Catalogue, where: Filter = _ALL, *, count: int | None = No
     """
     key = key or Key(0, purpose="themes")
     vectors = vectors_of(catalogue)
-    rows = np.arange(len(vectors.numbers)) if where == _ALL else vectors.among(catalogue.numbers(where))
+    rows = np.arange(len(vectors.numbers)) if where == EVERYTHING else vectors.among(catalogue.numbers(where))
     if not len(rows):
         return Themes(why=words_alone(catalogue) or "No paper with a vector is let through.")
     numbers = vectors.numbers[rows]
