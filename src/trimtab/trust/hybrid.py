@@ -23,11 +23,18 @@ distribution, only on F; so it carries over:
   theta)^2 + d s^2, which says all about the unknown variance, T = sqrt(R_j) (y_j - theta) / s is Student's t with d
   degrees of freedom, and the choice truncates it: the selective t of Fithian, Sun and Taylor (2014), Optimal
   Inference After Model Selection, arXiv 1410.2597. Exact, where the counts R were fixed beforehand.
-- `hybrid_rate`: 0/1 losses. The truncated binomial in place of the truncated normal, with half of the probability of
-  the observed number of errors (Lancaster's mid-p), inside the interval of Clopper and Pearson. A random part in
-  place of the half would make it exact for independent trials, and its ends random; the half covers more where
-  trials tie: .97 to .98 for 20 equal trials on 200 examples, and up to 1 where trials make a handful of errors. For
-  one trial, enumerated, .935 to .99.
+- `hybrid_rate`: 0/1 losses. The truncated binomial in place of the truncated normal, inside the interval of Clopper
+  and Pearson. Counts are coarse where the choice cuts them off: the largest count allowed often has a third of the
+  whole probability, so a test that may reject (1 - l)/2 at each side, l = (1 - a)/(1 - b), rejects nothing there,
+  and covers .973 to .978 for equal trials. So counts are ordered by the smaller of their two tails, as Blaker (2000,
+  Canadian Journal of Statistics 28:783) does, and what one side cannot reject the other may. With m(x) the
+  probability of less than x errors and half of that of x (Lancaster's mid-p),
+
+      p(x) = P(t(X) < t(x)) + P(t(X) = t(x)) / 2,      t(x) = min(m(x), 1 - m(x)),
+
+  and the interval goes from the first rate with p > 1 - l to the last. Measured with a correlation of .5, 4,000
+  studies each: .960 for 20 equal trials on 200 examples, .963 where they are spread, .963 for a search of 60. For
+  one trial, enumerated: .943 to .959 for rates over .05 and 200 examples, .923 to .994 for lower ones and fewer.
 - `hybrid_mean`: real losses. The studentized mean, with its skewness removed by Hall's (1992) cubic transformation,
   Journal of the Royal Statistical Society B 54:221. Approximate.
 
@@ -129,7 +136,7 @@ def hybrid_interval(estimate: float, error: float, limits: Limits, reach: float,
     if error == 0.0:
         return estimate, estimate
     theta = np.linspace(estimate - reach * error, estimate + reach * error, _POINTS)
-    return _accepted(theta, truncated_normal(estimate, error, limits, theta, reach), level)
+    return _accepted(theta, _two_sided(truncated_normal(estimate, error, limits, theta, reach)), level)
 
 
 def hybrid_student(
@@ -173,7 +180,7 @@ def hybrid_student(
     here = root * np.tan(angle)
     first, last = (np.clip(root * np.tan(end), -reach, reach) for end in (low, high))
     start, end = stdtr(freedom, np.minimum(first, here)), stdtr(freedom, np.maximum(last, here))
-    return _accepted(theta, _share(start, stdtr(freedom, here), end), level)
+    return _accepted(theta, _two_sided(_share(start, stdtr(freedom, here), end)), level)
 
 
 def hybrid_rate(count: int, total: int, limits: Limits, tail: float, level: float) -> tuple[float, float]:
@@ -186,22 +193,50 @@ def hybrid_rate(count: int, total: int, limits: Limits, tail: float, level: floa
         tail: of one trial, at each side, in the simultaneous interval.
         level: such as 0.95.
     """
-    from scipy.special import bdtr
-
     outer = binomial_interval(count, total, level=1.0 - 2.0 * tail)
     rates = np.linspace(outer.low, outer.high, _POINTS)
-
-    def below(point: Floats | float) -> Floats:
-        # P(X + u <= point), u evenly spread over half a count to both sides, so that at a whole number half of its
-        # own probability counts.
-        whole = np.floor(np.asarray(point) + 0.5)
-        upto, before = (np.where(k < 0.0, 0.0, bdtr(np.clip(k, 0, total), total, rates)) for k in (whole, whole - 1.0))
-        return np.asarray(before + (point + 0.5 - whole) * (upto - before), dtype=np.float64)
-
     low, high = _allowed(rates, total, tail)
     low = np.minimum(np.maximum(low, limits.low), count) - 0.5
     high = np.maximum(np.minimum(high, limits.high), count) + 0.5
-    return _accepted(rates, _share(below(low), below(count), below(high)), level)
+    return _accepted(rates, _ordered_by_tails(count, total, rates, low, high), level)
+
+
+def _ordered_by_tails(count: int, total: int, rates: Floats, low: Floats, high: Floats) -> Floats:
+    """p(count) of each rate, for counts that are evenly spread over half a count to both sides and then truncated.
+
+    Arguments:
+        count: the observed one.
+        total: n, the number of examples.
+        rates: shape (r,), within (0, 1) where `count` is.
+        low: where counts are cut off, shape (r,), at most count - 1/2.
+        high: likewise, at least count + 1/2.
+    """
+    from scipy.special import bdtr, bdtrik
+
+    def upto(whole: Floats) -> Floats:
+        return np.where(whole < 0.0, 0.0, bdtr(np.clip(whole, 0.0, total), total, rates))
+
+    def below(point: Floats | float) -> Floats:
+        whole = np.floor(np.asarray(point) + 0.5)
+        before = upto(whole - 1.0)
+        return np.asarray(before + (point + 0.5 - whole) * (upto(whole) - before), dtype=np.float64)
+
+    start, end = below(low), below(high)
+    share = _share(start, below(count), end)
+    tail, left = np.minimum(share, 1.0 - share), share < 0.5
+    # The count of the other side that has the same tail: it is rejected as well where its middle lies farther out.
+    wanted = start + np.where(left, 1.0 - tail, tail) * (end - start)
+    same = np.ceil(np.clip(bdtrik(wanted, total, rates), 0.0, total) - 1e-9)
+    same += upto(same) < wanted
+    same -= upto(same - 1.0) >= wanted
+    first, last = np.maximum(same - 0.5, low), np.minimum(same + 0.5, high)
+    middle = below((first + last) / 2.0)
+    other = np.where(
+        left, end - below(np.where(middle > wanted, first, last)), below(np.where(middle < wanted, last, first)) - start
+    )
+    with np.errstate(invalid="ignore", divide="ignore"):
+        p: Floats = np.where(end > start, tail + other / (end - start), 1.0)
+    return p
 
 
 def _allowed(rates: Floats, total: int, tail: float) -> tuple[Floats, Floats]:
@@ -240,7 +275,7 @@ def hybrid_mean(
     here = (mean - theta) / error
     low = np.minimum(np.maximum((limits.low - theta) / error, reach[0]), here)
     high = np.maximum(np.minimum((limits.high - theta) / error, reach[1]), here)
-    return _accepted(theta, _share(below(low), below(here), below(high)), level)
+    return _accepted(theta, _two_sided(_share(below(low), below(here), below(high))), level)
 
 
 def _share(start: Floats, here: Floats, end: Floats) -> Floats:
@@ -250,17 +285,20 @@ def _share(start: Floats, here: Floats, end: Floats) -> Floats:
     return share
 
 
-def _accepted(theta: Floats, share: Floats, level: float) -> tuple[float, float]:
-    """From the first to the last theta of a grid where F is neither too high nor too low, between its points."""
-    tail = (1.0 - spend(level)[1]) / 2.0
+def _two_sided(share: Floats) -> Floats:
+    """The probability of being as far from the middle."""
+    return np.asarray(2.0 * np.minimum(share, 1.0 - share), dtype=np.float64)
 
-    def passed(inside: NDArray[np.bool_], wanted: float) -> float:
-        place = int(np.argmax(inside))
-        if not inside.any() or place == 0:
+
+def _accepted(theta: Floats, p: Floats, level: float) -> tuple[float, float]:
+    """From the first to the last theta, on a grid or between its points, that p-values do not reject."""
+    least = 1.0 - spend(level)[1]
+
+    def first(theta: Floats, p: Floats) -> float:
+        place = int(np.argmax(p >= least))
+        if p[place] < least or place == 0:
             return float(theta[0])
-        step = (share[place - 1] - wanted) / (share[place - 1] - share[place])
+        step = (least - p[place - 1]) / (p[place] - p[place - 1])
         return float(theta[place - 1] + step * (theta[place] - theta[place - 1]))
 
-    low = passed(share <= 1.0 - tail, 1.0 - tail)
-    theta, share = theta[::-1], share[::-1]
-    return low, passed(share >= tail, tail)
+    return first(theta, p), first(theta[::-1], p[::-1])

@@ -78,6 +78,12 @@ class PairedLosses:
             arxiv="1212.6906",
         ),
         Reference(
+            authors="Blaker, Helge",
+            title="Confidence curves and improved exact confidence intervals for discrete distributions",
+            year=2000,
+            venue="Canadian Journal of Statistics 28, 783-798",
+        ),
+        Reference(
             authors="Hsu, Jason C.",
             title="Constrained simultaneous confidence intervals for multiple comparisons with the best",
             year=1984,
