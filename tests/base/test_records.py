@@ -233,6 +233,9 @@ def test_intervals_and_selections_check_themselves():
         "  note: one task only"
     )
     assert "observed 0.45; alone at the top" in str(Selection(**{**parts, "tie_set": (3,)}))
+    untested = {**parts, "ties_tested": False}
+    assert "0.45; not told apart from 1 other trial; ties with the rest were not tested\n" in str(Selection(**untested))
+    assert "observed 0.45; ties were not tested\n" in str(Selection(**{**untested, "tie_set": (3,)}))
     silent = str(Selection(**{**parts, "interval": None, "tie_set": (3,)}))
     assert "no interval\n  observed 0.45; nothing was told about noise, so nothing about ties" in silent
     assert (

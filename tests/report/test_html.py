@@ -135,6 +135,7 @@ def test_the_best_params_stand_beside_the_default_and_the_range() -> None:
     assert "fixed 3 3 fixed" in text
     assert "no interval: nothing was told about noise" in text
     assert "partly lucky" not in text
+    assert "Other trials: nothing was told about noise, so nothing about ties." in text
 
 
 @pytest.mark.parametrize(

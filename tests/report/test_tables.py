@@ -99,6 +99,7 @@ def test_a_selection_as_one_row(study: History[Space], pick: Callable[..., Selec
 def test_a_selection_without_an_interval(study: History[Space], pick: Callable[..., Selection]) -> None:
     bare = Selection(0, {"x": math.inf}, Objective(), 1.0, None, (0,), "observed", ("nothing was told of noise",), 1.0)
     assert selection_row(bare)["interval"] is None
+    assert not selection_row(replace(bare, ties_tested=False))["ties_tested"]
     assert selection_row(bare)["params"] == {"x": "inf"}
     assert (selection_row(bare)["best_probability"], selection_row(bare)["shrunk"]) == (None, None)
     told = selection_row(replace(bare, best_probability=0.25, shrunk=math.inf))

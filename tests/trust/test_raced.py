@@ -277,6 +277,14 @@ def test_select_tells_the_race() -> None:
     assert select(study.history, method="stderr").method.startswith("standard errors")
 
 
+def test_a_race_that_predicts_the_winner_claims_no_lead() -> None:
+    predicted, proved = raced_study(test="predictive").select(), raced_study(test="t-test").select()
+    assert not predicted.ties_tested
+    assert "alone at the top" not in str(predicted)
+    assert "not tested" in predicted.standing
+    assert proved.ties_tested
+
+
 def test_maximising_is_minimising_the_negative() -> None:
     low, high = raced_study("minimize").select(), raced_study("maximize").select()
     assert low.interval is not None

@@ -619,6 +619,8 @@ class Selection:
             None where nothing was told of it.
         shrunk: the trial's value drawn together with those of the other candidates by an unbiased estimate of risk
             (SURE), in the objective's own units and sign; None where this was not done.
+        ties_tested: whether the data can tell the trial from all candidates that are not in the tie set; False where
+            some of them were left out for another reason, as by a race that only predicts who would win.
     """
 
     trial: int
@@ -632,6 +634,7 @@ class Selection:
     observed: float
     best_probability: float | None = None
     shrunk: float | None = None
+    ties_tested: bool = True
 
     def __post_init__(self) -> None:
         """A selection names its method and caveats, and its trial is in its tie set."""
@@ -648,17 +651,26 @@ class Selection:
             told.append(f"shrunk together with the others {self.shrunk:.4g}")
         return "; ".join(told)
 
+    @property
+    def standing(self) -> str:
+        """In a few words: whether the data can tell it from the other trials."""
+        if self.interval is None:
+            return "nothing was told about noise, so nothing about ties"
+        others = len(self.tie_set) - 1
+        tied = f"not told apart from {others} other trial{'s' * (others != 1)}"
+        if self.ties_tested:
+            return tied if others else "alone at the top"
+        return f"{tied}; ties with the rest were not tested" if others else "ties were not tested"
+
     def __str__(self) -> str:
         """A few plain lines for people."""
-        ties = len(self.tie_set) - 1
-        span, others = "no interval", "nothing was told about noise, so nothing about ties"
+        span = "no interval"
         if self.interval is not None:
             low, high, level = self.interval.low, self.interval.high, self.interval.level
             span = f"{level:.0%} interval {low:.6g} to {high:.6g}"
-            others = f"not told apart from {ties} other trial{'s' * (ties != 1)}" if ties else "alone at the top"
         lines = [
             f"trial {self.trial}: {self.objective.name} {self.estimate:.6g}, {span}",
-            f"  observed {self.observed:.6g}; {others}",
+            f"  observed {self.observed:.6g}; {self.standing}",
             *([f"  {self.luck}"] if self.luck else []),
             f"  method: {self.method}",
             *(f"  note: {caveat}" for caveat in self.caveats),

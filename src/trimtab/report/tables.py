@@ -123,6 +123,7 @@ def selection_row(selection: Selection) -> Row:
         },
         "observed": float_to_json(selection.observed),
         "tie_set": list(selection.tie_set),
+        "ties_tested": selection.ties_tested,
         "best_probability": selection.best_probability,
         "shrunk": None if selection.shrunk is None else float_to_json(selection.shrunk),
         "method": selection.method,

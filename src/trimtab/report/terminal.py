@@ -163,10 +163,8 @@ def selection_view(selection: Selection) -> RenderableType:
     head.append(estimate, style="bold green")
     if selection.interval is not None:
         head.append(f"  {percent(selection.interval.level)} interval {span}")
-    others = len(selection.tie_set) - 1
-    ties = f"cannot be told apart from {count(others, 'other trial')}" if others else "stands alone at the top"
     facts = [
-        ("observed", Text(f"{number(selection.observed, 6)}; {ties}")),
+        ("observed", Text(f"{number(selection.observed, 6)}; {selection.standing}")),
         *([("luck", Text(selection.luck))] if selection.luck else []),
         ("method", Text(plain(selection.method))),
         *(("note", Text(plain(caveat))) for caveat in selection.caveats),

@@ -121,6 +121,7 @@ class Candidates:
         observed: float | None = None,
         best_probability: float | None = None,
         shrunk: float | None = None,
+        ties_tested: bool = True,
     ) -> Selection:
         """The record.
 
@@ -136,6 +137,7 @@ class Candidates:
             observed: in place of the trial's value, likewise.
             best_probability: that the selected trial is the best of the candidates.
             shrunk: its value drawn together with the others, in the objective's own units and sign.
+            ties_tested: whether the data can tell it from all that are not tied.
         """
         number = int(self.numbers[place])
         interval = None if ends is None else Interval(min(ends), max(ends), level)
@@ -153,6 +155,7 @@ class Candidates:
             observed=float(self.history.values[number, self.index] if observed is None else observed),
             best_probability=best_probability,
             shrunk=shrunk,
+            ties_tested=ties_tested,
         )
 
 

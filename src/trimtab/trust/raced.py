@@ -507,6 +507,7 @@ class Raced:
             self.method,
             self._scope(len(values), ends is None),
             observed=sign * float(values.mean()),
+            ties_tested=race.plan.test.keeps_best and not race.failed,
         )
 
     def against(self, default: int | None) -> list[str]:

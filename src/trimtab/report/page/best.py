@@ -87,11 +87,15 @@ def _ties(selection: Selection) -> Markup:
     """The trials that the data cannot tell from the best."""
     others = [trial for trial in selection.tie_set if trial != selection.trial]
     if not others:
-        return paragraph("The data tell it apart from every other trial.")
+        apart = selection.interval is not None and selection.ties_tested
+        return paragraph(
+            "The data tell it apart from every other trial." if apart else f"Other trials: {selection.standing}."
+        )
     links = [tag("a", {"href": f"#trial-{trial}"}, escape(str(trial))) for trial in others[:_MOST_TIES]]
     more = escape(f" and {len(others) - _MOST_TIES:,} more" if len(others) > _MOST_TIES else "")
     text = escape(f"The data do not tell it apart from {count(len(others), 'other trial')}: ")
-    return tag("p", {}, text, join(links, ", "), more, escape("."))
+    rest = "" if selection.ties_tested else " Ties with the rest were not tested."
+    return tag("p", {}, text, join(links, ", "), more, escape(f".{rest}"))
 
 
 def _caveats(selection: Selection) -> Markup:

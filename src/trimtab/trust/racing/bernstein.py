@@ -44,6 +44,7 @@ class Hoeffding:
 
     name: ClassVar[str] = "Hoeffding race on paired differences"
     statement: ClassVar[str] = _STATEMENT
+    keeps_best: ClassVar[bool] = True
     refs: ClassVar[tuple[Reference, ...]] = (HOEFFDING_RACES,)
 
     reach: float = 1.0
@@ -67,6 +68,7 @@ class EmpiricalBernstein:
 
     name: ClassVar[str] = "empirical Bernstein race on paired differences"
     statement: ClassVar[str] = _STATEMENT
+    keeps_best: ClassVar[bool] = True
     refs: ClassVar[tuple[Reference, ...]] = (
         HOEFFDING_RACES,
         Reference(

@@ -48,6 +48,7 @@ class Betting:
         "The error is the probability of dropping the configuration with the best true mean, however often one looks. "
         "It needs no distribution, but losses that come one after the other from the same source."
     )
+    keeps_best: ClassVar[bool] = True
     refs: ClassVar[tuple[Reference, ...]] = (
         HOEFFDING_RACES,
         Reference(

@@ -48,6 +48,7 @@ class Friedman:
         "The error is that of a single look; looking after every block makes it larger, and nothing bounds it. "
         "Configurations are compared by ranks, so one that is usually but not on average better can win."
     )
+    keeps_best: ClassVar[bool] = False
     refs: ClassVar[tuple[Reference, ...]] = (
         Reference(
             authors="Birattari, Mauro and Stuetzle, Thomas and Paquete, Luis and Varrentrapp, Klaus",

@@ -48,6 +48,7 @@ class NormalMixture:
         "It takes differences between blocks as independent and normal; folds share training data, so they are not "
         "quite."
     )
+    keeps_best: ClassVar[bool] = True
     refs: ClassVar[tuple[Reference, ...]] = (
         HOEFFDING_RACES,
         Reference(

@@ -68,6 +68,7 @@ class Predictive:
         "The error is the probability of another choice than running every block would make. It takes differences "
         "between blocks as normal; it says nothing of whether that choice is truly the best."
     )
+    keeps_best: ClassVar[bool] = False
     refs: ClassVar[tuple[Reference, ...]] = (
         HOEFFDING_RACES,
         Reference(

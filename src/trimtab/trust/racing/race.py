@@ -51,10 +51,15 @@ class Told:
 
 
 class RacingTest(Protocol):
-    """Decides who leaves a race."""
+    """Decides who leaves a race.
+
+    `statement` says what its error is of, and `keeps_best` whether that is dropping the configuration with the best
+    true mean: then those that stay are all that the data cannot tell from the best.
+    """
 
     name: ClassVar[str]
     statement: ClassVar[str]
+    keeps_best: ClassVar[bool]
     refs: ClassVar[tuple[Reference, ...]]
 
     def drop(self, told: Told, alpha: float) -> tuple[NDArray[np.bool_], float]:
