@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from trimtab.base.seeds import Key
-from trimtab.trust.best_probability import independent_best_probability, paired_best_probability
+from trimtab.trust.best_probability import _SPREADS, _prior, independent_best_probability, paired_best_probability
 from trimtab.trust.sample import PairedSample
 
 
@@ -32,6 +32,36 @@ def test_of_studies_that_say_so_much_so_many_are_right() -> None:
         assert stats.binomtest(int(hits[inside].sum()), int(inside.sum()), told[inside].mean()).pvalue > 0.001
     # The rule can fail: the raw values, taken without shrinking, would be called the best far too often.
     assert hits.mean() < 0.75
+
+
+def test_how_hopeless_the_worse_half_is_makes_no_difference() -> None:
+    draws = np.random.default_rng(6)
+    good, noise = draws.normal(size=6), np.ones(12)
+    said = [
+        independent_best_probability(
+            np.concatenate([good, far + draws.normal(size=6)]), noise, int(good.argmin()), rng()
+        )
+        for far in (30.0, 1e3, 1e6)
+    ]
+    assert said == pytest.approx([said[0]] * 3, abs=1e-4)
+
+
+@pytest.mark.parametrize("noise", [1.0, 0.4])
+def test_the_prior_is_an_average_over_centres_and_spreads(noise: float) -> None:
+    """Against sums over each trial, for every centre and spread."""
+    means, variances = np.random.default_rng(7).normal(size=9), noise**2 * np.linspace(0.5, 2.0, 9)
+    centres, weights = _prior(means, variances, noise)
+    order, wanted, middle = np.argsort(means), [], []
+    for tau in noise * _SPREADS:
+        unit = np.hypot(tau, noise)
+        m = means[order[:5]].mean() + unit * np.linspace(-3.0, 3.5, 4_000)[:, None]
+        scale = np.sqrt(tau**2 + variances[order])
+        told = stats.norm(m, scale[:5]).logpdf(means[order[:5]]).sum(axis=1)
+        told += stats.norm(m, scale[5:]).logsf(means[order[4]]).sum(axis=1)
+        wanted.append(np.exp(told).mean() * unit * tau / (noise**2 + tau**2))
+        middle.append(np.average(m[:, 0], weights=np.exp(told)))
+    assert weights == pytest.approx(np.array(wanted) / sum(wanted), abs=2e-3)
+    assert centres[weights > 0.01] == pytest.approx(np.array(middle)[weights > 0.01], abs=0.02)
 
 
 def test_one_of_all_trials_is_the_best() -> None:

@@ -7,15 +7,38 @@ noise: with y ~ N(theta, S) and theta_k ~ N(m, tau^2),
     theta | y, tau  ~  N( m + tau^2 (tau^2 I + S)^-1 (y - m),  tau^2 S (tau^2 I + S)^-1 ).
 
 The probability is the share of joint draws in which the chosen trial has the lowest theta, averaged over tau by its
-likelihood (m integrated out; 24 values of tau, each alike beforehand on the scale of its logarithm). Trials that
-share examples are compared by their losses less the average loss of all trials on each example: what they have in
-common cannot change which is best.
+likelihood (m averaged over likewise; 24 values of tau, half-Cauchy beforehand with a typical noise as its scale).
+Trials that share examples are compared by their losses less the average loss of all trials on each example: what they
+have in common cannot change which is best.
+
+Which of the good trials is best cannot depend on how hopeless the others are. So m and tau are those of the better half
+of the trials: the values of these count, and of the others only that they are above, as censored ones do,
+
+    log L(m, tau) = sum_{k <= h} log N(y_k; m, v_k) + sum_{k > h} log(1 - Phi((y_h - m) / sqrt(v_k))),
+
+    v_k = tau^2 + s_k^2,   y sorted,   h = max(5, ceil(K / 2)), at most K.
 
 It is a statement about studies like this one: of those that say 30%, about three in ten are right, where true values
-are spread normally. Where they are not (many hopeless trials, say) it is too sure. It takes no part in the interval.
+are spread normally. It is too sure where they crowd at their lower end, and where more than half of the trials are
+hopeless. Mean of what was said, how often it was right, and mean squared error of the probability in 1,000 studies for
+each row, half of them with unequal noise, spreads from .4 to 7 standard errors; "all" is what the values of all trials
+say, each tau alike beforehand on the scale of its logarithm:
 
-Source: Morris (1983), Parametric Empirical Bayes Inference, Journal of the American Statistical Association 78:47,
-recalled; the average over tau is the usual hierarchical one.
+    true values                         12 trials                         40 trials
+                              right    said   error    all    error   right    said   error    all    error
+    normal                     .529    .512   .1787   .499   .1791    .419    .420   .1545   .417   .1549
+    a quarter hopeless         .551    .559   .1829   .625   .1989    .457    .466   .1566   .522   .1823
+    half hopeless              .613    .649   .1892   .678   .1952    .498    .544   .1794   .552   .1931
+    four fifths hopeless       .798    .851   .1307   .853   .1317    .583    .649   .1997   .651   .1966
+    squares of two normals     .404    .452   .2062   .486   .2099    .150    .306   .1490   .344   .1686
+    Student's t of 2 degrees   .705    .669   .1395   .670   .1426    .781    .713   .1169   .719   .1148
+    log-uniform                .234    .409   .2192   .494   .2710    .083    .287   .1324   .357   .1758
+
+It takes no part in the interval.
+
+Sources: Morris (1983), Parametric Empirical Bayes Inference, Journal of the American Statistical Association 78:47;
+Gelman (2006), Prior distributions for variance parameters in hierarchical models, Bayesian Analysis 1:515; both
+recalled. The censoring is not in them.
 """
 
 from __future__ import annotations
@@ -31,6 +54,11 @@ Floats = NDArray[np.float64]
 
 _SPREADS = np.geomspace(0.03, 30.0, 24)
 """Values of tau, in typical standard errors."""
+_CENTRES = np.linspace(-3.0, 3.5, 40)
+"""Values of m, from the mean of the better half, in standard deviations of one observation."""
+_LEAST_COUNTED = 5
+_KINDS = 32
+"""Of the noise of trials that only count as being above: more trials than that are told by so many of them."""
 _DRAWS = 500
 _MOST = 300
 """Trials that are drawn: those of the lowest means. The others are out of the running."""
@@ -97,13 +125,7 @@ def _probability(
     typical = float(np.sqrt(np.median(noise[noise > 0.0]))) if noise.any() else 0.0
     if len(means) == 1 or typical == 0.0:
         return 1.0 / int((means == means[place]).sum())
-    spreads = (typical * _SPREADS) ** 2
-    precision = 1.0 / (spreads[:, None] + noise)
-    centres = precision @ means / precision.sum(axis=1)
-    squares = (precision * (means - centres[:, None]) ** 2).sum(axis=1)
-    likelihood = 0.5 * (np.log(precision).sum(axis=1) - np.log(precision.sum(axis=1)) - squares)
-    weights = np.exp(likelihood - likelihood.max())
-    weights = np.where(weights > 1e-4, weights, 0.0) / weights[weights > 1e-4].sum()
+    spreads, (centres, weights) = (typical * _SPREADS) ** 2, _prior(means, noise, typical)
     asked, draws, total = int(np.flatnonzero(kept == place)[0]), rng.standard_normal((_DRAWS, len(kept))), 0.0
     for spread, centre, weight in zip(spreads, centres, weights, strict=True):
         if weight == 0.0:
@@ -113,3 +135,39 @@ def _probability(
         thetas = middle + (draws * np.sqrt(drawn * scales)) @ axes.T
         total += float(weight) * float(np.mean(np.argmin(thetas, axis=1) == asked))
     return min(total, 1.0)
+
+
+def _prior(means: Floats, noise: Floats, typical: float) -> tuple[Floats, Floats]:
+    """What the better half of the trials says of where true values lie: the mean of m given each tau, and tau's weight.
+
+    Arguments:
+        means: shape (k,).
+        noise: variance of each, shape (k,).
+        typical: standard error, the unit of `_SPREADS`.
+
+    Returns:
+        Two arrays of the shape of `_SPREADS`; the weights sum to 1.
+    """
+    from scipy.special import log_ndtr
+
+    order = np.argsort(means, kind="stable")
+    counted = min(len(order), max(_LEAST_COUNTED, (len(order) + 1) // 2))
+    better, above = order[:counted], order[counted:]
+    middle = float(means[better].mean())
+    values, spreads = means[better] - middle, (typical * _SPREADS[:, None]) ** 2
+    precision = 1.0 / (spreads + noise[better])
+    unit = np.sqrt(spreads + typical**2)
+    m = unit * _CENTRES
+    # The sum of squares around each m, from three sums over trials.
+    squares = (precision @ values**2)[:, None] - 2.0 * m * (precision @ values)[:, None]
+    squares += m**2 * precision.sum(axis=1, keepdims=True)
+    likelihood = 0.5 * (np.log(precision).sum(axis=1, keepdims=True) - squares)
+    if above.size:
+        kinds = np.sort(noise[above])[np.linspace(0, above.size - 1, min(above.size, _KINDS)).round().astype(np.intp)]
+        scale = np.sqrt(spreads[:, :, None] + kinds)
+        likelihood += above.size * log_ndtr((m[:, :, None] - values[-1]) / scale).mean(axis=2)
+    share = np.exp(likelihood - likelihood.max())
+    centres = middle + (share * m).sum(axis=1) / np.maximum(share.sum(axis=1), np.finfo(np.float64).tiny)
+    weights = share.sum(axis=1) * unit[:, 0] * _SPREADS / (1.0 + _SPREADS**2)
+    weights = np.where(weights > 1e-4 * weights.max(), weights, 0.0)
+    return centres, weights / weights.sum()
