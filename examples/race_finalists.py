@@ -16,7 +16,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.svm import SVC
 
 import trimtab as tt
-from trimtab.trust.raced import StudyRace
+from trimtab.trust.study_race import StudyRace
 
 X, Y = load_digits(return_X_y=True)
 SEEN, UNSEEN, Y_SEEN, Y_UNSEEN = train_test_split(X / 16.0, Y, train_size=80, random_state=3, stratify=Y)

@@ -40,9 +40,11 @@ from numpy.typing import NDArray
 from trimtab.base.records import Objective, Observation
 from trimtab.base.seeds import Key
 from trimtab.trust.quantiles import student_quantile
-from trimtab.trust.raced import BlockRecord, RacePlan, StudyRace, fold_race, winner_correction, winner_ends
+from trimtab.trust.race_records import BlockRecord, RacePlan
+from trimtab.trust.raced import winner_correction, winner_ends
 from trimtab.trust.racing import NormalMixture, Predictive
 from trimtab.trust.racing.catalogue import NamedTest
+from trimtab.trust.study_race import StudyRace, fold_race
 
 Floats = NDArray[np.float64]
 LEVEL = 0.95

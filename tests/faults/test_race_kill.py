@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 import trimtab as tt
-from trimtab.trust.raced import race_of
+from trimtab.trust.study_race import race_of
 
 RUN = """
 import os, signal, sys

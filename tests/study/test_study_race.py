@@ -13,8 +13,8 @@ from rich.console import Console
 import trimtab as tt
 from trimtab.base.errors import Conflict, InvalidArgument, TrialError, TrialPruned, UnknownName
 from trimtab.report.terminal import trial_view
-from trimtab.trust.raced import StudyRace, race_of
 from trimtab.trust.racing import Predictive
+from trimtab.trust.study_race import StudyRace, race_of
 
 SPACE = tt.Space(x=tt.Float(0.0, 1.0))
 

@@ -15,19 +15,11 @@ from trimtab.base.errors import InvalidArgument, UnknownName
 from trimtab.base.records import Objective, Observation
 from trimtab.base.seeds import Key
 from trimtab.trust import select, selection_references
-from trimtab.trust.raced import (
-    BlockRecord,
-    RacePlan,
-    StudyRace,
-    contenders_of,
-    fold_race,
-    plan_of,
-    race_of,
-    winner_correction,
-    winner_ends,
-)
+from trimtab.trust.race_records import BlockRecord, RacePlan, plan_of
+from trimtab.trust.raced import winner_correction, winner_ends
 from trimtab.trust.racing import RACING_TESTS, NormalMixture, Predictive, Race, race, racing_test
 from trimtab.trust.racing.catalogue import racing_test_from_json, racing_test_to_json
+from trimtab.trust.study_race import StudyRace, contenders_of, fold_race, race_of
 
 Table = NDArray[np.float64]
 SPACE = tt.Space(x=tt.Float(0.0, 1.0))

@@ -8,7 +8,7 @@ import numpy as np
 
 from trimtab.base.history import History
 from trimtab.base.lazy import need
-from trimtab.trust.raced import own_attributes
+from trimtab.trust.race_records import own_attributes
 
 __all__ = ["trials_dataframe"]
 

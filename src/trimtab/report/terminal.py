@@ -20,7 +20,7 @@ from trimtab.base.outcomes import TrialState
 from trimtab.base.records import FrozenTrial, Params, Selection
 from trimtab.report.tables import Row
 from trimtab.report.wording import count, duration, moment, number, one_line, param, percent, shorten, with_interval
-from trimtab.trust.raced import own_attributes, raced_blocks
+from trimtab.trust.race_records import own_attributes, raced_blocks
 
 __all__ = ["plain", "selection_view", "studies_table", "trial_view", "trials_table"]
 

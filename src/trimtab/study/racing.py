@@ -1,7 +1,7 @@
 """Runs a race of a study: evaluates who is in it, block by block, and writes each evaluation down as it ends.
 
-The log is the only state. What is to be run next follows from it (`trimtab.trust.raced.race_of`), so a call that was
-killed, interrupted or ended by an exception is gone on with by the next one, and nothing is evaluated twice.
+The log is the only state. What is to be run next follows from it (`trimtab.trust.study_race.race_of`), so a call that
+was killed, interrupted or ended by an exception is gone on with by the next one, and nothing is evaluated twice.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from trimtab.study.observe import observe
 from trimtab.study.task import ObjectiveFunction
 from trimtab.study.trial import Trial
 from trimtab.study.view import StudyView
-from trimtab.trust.raced import BlockRecord, RacePlan, StudyRace, contenders_of, race_of, races_of
+from trimtab.trust.race_records import BlockRecord, RacePlan, races_of
 from trimtab.trust.racing.catalogue import NamedTest, racing_test
+from trimtab.trust.study_race import StudyRace, contenders_of, race_of
 
 __all__ = ["BlockTask", "Racer", "plan_race"]
 

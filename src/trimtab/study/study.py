@@ -68,9 +68,9 @@ if TYPE_CHECKING:
     from trimtab.study.replay import Replay
     from trimtab.trust.default_guard import DefaultOrTuned
     from trimtab.trust.holdout import HoldoutInUse, Opening, SealedSplit
-    from trimtab.trust.raced import StudyRace
     from trimtab.trust.racing.catalogue import NamedTest
     from trimtab.trust.stopping import Outlook
+    from trimtab.trust.study_race import StudyRace
 
 __all__ = ["Study", "Wiring"]
 

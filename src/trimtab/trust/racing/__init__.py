@@ -9,7 +9,7 @@ are paired. What a drop means depends on the test:
 - `EmpiricalBernstein` and `Hoeffding` (`trimtab.trust.racing.bernstein`): the same for bounded losses, by union bounds.
 - `Friedman` (`trimtab.trust.racing.friedman`): F-race, whose error is not controlled over repeated looks.
 
-`trimtab.trust.racing.catalogue` has them by name. `Study.race` runs a race within a study (`trimtab.trust.raced`).
+`trimtab.trust.racing.catalogue` has them by name. `Study.race` runs a race within a study (`trimtab.trust.study_race`).
 """
 
 from trimtab.trust.racing.bernstein import EmpiricalBernstein, Hoeffding
