@@ -5,22 +5,23 @@
     .venv/bin/python dev/studies/selection_coverage.py binary
     .venv/bin/python dev/studies/selection_coverage.py real
     .venv/bin/python dev/studies/selection_coverage.py search
+    .venv/bin/python dev/studies/selection_coverage.py few
     .venv/bin/python dev/studies/selection_coverage.py best
     .venv/bin/python dev/studies/selection_coverage.py digits        # and cancer, wine, diabetes
 
 Two numbers after the name are the seeds to run, a third one which of the sizes. Regimes of the true values: all
 equal; a normal spread like the standard error of one trial; a clear winner eight standard errors ahead of such a
 spread. `binary` and `real` are 0/1 losses at 20% errors and cross-entropies of a logit, with a correlation of 0.5
-between trials, told with `losses`. Replicates are five folds for each trial. "Shared" noise is that of a fold or of
-examples, common to all trials, told as `stderr` or as replicates, which do not know of it. In `search` every trial
-is a step from the best one so far. `best` bins what is said of the probability of being the best. On real data a
-seed draws the examples to train on, those to choose by, a fifth of whose labels are noise in half of the studies,
-and those that the truth is taken from: all others.
+between trials, told with `losses`. Replicates are five folds for each trial. "Shared" noise is that of a fold or
+of examples, common to all trials, told as `stderr` or as replicates, which do not know of it. In `search` every
+trial is a step from the best one so far. In `few` twenty equal trials make a handful of errors. `best` bins what
+is said of the probability of being the best. On real data a seed draws the examples to train on, those to choose
+by, a fifth of whose labels are noise in half of the studies, and those that the truth is taken from: all others.
 
 Prints a table in Markdown: coverage of the interval of `select`, of the simultaneous one, and of the naive one
 (value +- 1.96 standard errors); mean length of the first two in naive lengths (the simultaneous one of the first 100
 studies); bias of the estimate and of the value, in standard errors, below 0 where too good. Some minutes of one core
-each. All choices were made on seeds 10,000 to 11,000.
+each. All choices were made on seeds 10,000 to 11,000, that of the form for 0/1 losses on 10,001 to 14,000.
 """
 
 from __future__ import annotations
@@ -212,6 +213,19 @@ def searches(seeds: range) -> None:
         row(f"search, {kind}, 60 trials", (searched(np.random.default_rng([s, 2]), 60, kind) for s in seeds))
 
 
+def few(seeds: range) -> None:
+    """0/1 losses at 1%, 2% and 5% errors."""
+    from scipy.special import ndtri
+
+    def made(seed: int, rate: float) -> Study:
+        wrong = scores(np.random.default_rng([seed, 5]), 20, 200) < ndtri(rate)
+        return with_losses(wrong.astype(float), np.full(20, rate))
+
+    print(HEAD)
+    for rate in (0.01, 0.02, 0.05):
+        row(f"few, 20 x 200, {200 * rate:.0f} errors", (made(seed, rate) for seed in seeds))
+
+
 def best(seeds: range) -> None:
     """What is said of the probability of being the best, against how often it is."""
     print("| kind | said | mean said | right | studies |\n| --- | --- | --- | --- | --- |")
@@ -289,7 +303,7 @@ if __name__ == "__main__":
     seeds = range(int(sys.argv[2]), int(sys.argv[3])) if len(sys.argv) > 3 else range(500)
     if which in ("stderr", "replicates", "binary", "real"):
         simulated(which, seeds, *sys.argv[4:])
-    elif which in ("search", "best"):
-        {"search": searches, "best": best}[which](seeds)
+    elif which in ("search", "few", "best"):
+        {"search": searches, "few": few, "best": best}[which](seeds)
     else:
         data(which, seeds)
