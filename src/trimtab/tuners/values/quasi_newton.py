@@ -5,17 +5,8 @@ in few trials and takes many more to its bottom; a descent is the other way roun
 
 1. stands at the best trial of the present descent, and leaves the parameters without derivatives, such as categories,
    as they are there: other tuners, which see values, choose these;
-2. has a quadratic of the loss there, q(s) = g.s + s^T B s / 2, whose slope g was told and whose curvature B is learnt
-   by symmetric rank-one updates,
-
-       B <- B + r r^T / r^T s,   r = y - B s,   y the change of the gradient along the step s,
-
-   from s^T y / s^T s times the identity at first. On a quadratic B is exact after as many steps as there are
-   coordinates, whatever the steps were, while updates that keep B positive want a line search for that;
-3. proposes the minimum, in the space and at most a radius away in each coordinate, of q with the absolute values of the
-   eigenvalues of B: along a direction that bends downwards a step goes down as far as along one that bends up. The
-   radius doubles after a step of full length whose gain was at least three quarters of what q had predicted, and
-   shrinks to a quarter of the step where it was less than one quarter.
+2. proposes the next step of the descent along the others, by a quadratic learnt from the told slopes in a trust region;
+   `trimtab.surrogates.secant` has its equations.
 
 The first descent begins at the first trials. It ends at the bottom, where the last steps gained nothing worth
 mentioning, and q predicts no more; where its bottom, as predicted after some steps, will not come below the best trial
@@ -31,11 +22,9 @@ most of the last ones fail it, no more are proposed.
 All of it is a fold over the told trials, each of which carries the name of the tuner that proposed it; there is no
 other state, so a replay, a restart and a parallel run agree. While a step is pending there is no second one.
 
-Source: J. Nocedal and S. J. Wright, "Numerical Optimization", second edition, Springer, 2006: algorithm 4.1 (trust
-regions), algorithm 6.2 (symmetric rank one). Absolute eigenvalues are Y. N. Dauphin et al., "Identifying and attacking
-the saddle point problem in high-dimensional non-convex optimization", NeurIPS 2014. Descents from points spread over
-the space are A. H. G. Rinnooy Kan and G. T. Timmer, "Stochastic global optimization methods", Mathematical Programming
-39, 1987. When one ends, and the test of the slopes, are this file's own.
+Source: of a step, see there. Descents from points spread over the space are A. H. G. Rinnooy Kan and G. T. Timmer,
+"Stochastic global optimization methods", Mathematical Programming 39, 1987. When one ends, and the test of the slopes,
+are this file's own.
 """
 
 from __future__ import annotations
@@ -46,7 +35,6 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 
 from trimtab.base.history import History
 from trimtab.base.info import Info
@@ -55,6 +43,7 @@ from trimtab.base.refs import Reference
 from trimtab.base.seeds import Key
 from trimtab.space import Space
 from trimtab.surrogates.evidence import Evidence
+from trimtab.surrogates.secant import SECANT_REFS, SecantDescent
 from trimtab.surrogates.untried import keys
 from trimtab.tuners.values.initial_design import design_point
 from trimtab.tuners.values.quasi_random import SOBOL_REFS
@@ -68,13 +57,7 @@ NAME, START = "quasi-newton", "multi-start"
 """Who proposes the steps of descents, and the places where new ones begin."""
 
 QUASI_NEWTON_REFS = (
-    Reference(
-        authors="Nocedal, Jorge and Wright, Stephen J.",
-        title="Numerical Optimization",
-        year=2006,
-        venue="Springer",
-        doi="10.1007/978-0-387-40065-5",
-    ),
+    *SECANT_REFS,
     Reference(
         authors="Rinnooy Kan, Alexander H. G. and Timmer, Gerrit T.",
         title="Stochastic global optimization methods, part II: Multi level methods",
@@ -84,34 +67,12 @@ QUASI_NEWTON_REFS = (
     ),
 )
 
-FIRST, LARGEST, SMALLEST = 0.4, 1.0, 1e-8
-"""Radii in unit coordinates: of a descent's first step, at most, and where nothing is left to resolve."""
-
-LITTLE, MUCH = 0.25, 0.75
-"""Shares of the predicted gain below which the radius shrinks, and from which it may grow."""
-
-STABLE = 1e-8
-"""An update needs |r^T s| of at least so many times |r| |s|."""
-
-FLATTEST = 1e-6
-"""Curvatures are taken to be at least so many times the largest one, and the steepest slope in unit coordinates."""
-
 BOTTOM, FINER = 3e-3, 0.1
 """A descent is at its bottom where it gains less than so much of the distance from the median to the best. The one that
 leads goes on for the finer of it after each other one that began."""
 
-HOPE = 3.0
-"""It is hopeless where so many times the gain that it predicts would not make it the best."""
-
 MERGED = 0.05
 """A descent that comes so near to the best trial of the leading one goes to the same bottom, and is over."""
-
-IDLE, PATIENCE = 3, 8
-"""Steps in a row that gain as little at the bottom, as many before it can be hopeless, and failures that end it.
-
-Before its curvature is known along many directions, q takes the flat ones for as steep as the steepest that was seen,
-and predicts too little.
-"""
 
 NEAR = 2.0
 """Another tuner's trial that is the best of all, and no more than so many radii away, is taken in by the leader."""
@@ -135,25 +96,18 @@ MOST = 1000
 
 @dataclass(slots=True)
 class _Descent:
-    """One descent, as far as its trials were told.
+    """One descent among the trials of a study, as far as they were told.
 
     Arguments:
         raw, unit: of its best trial, shape (d,).
         free: columns that move, shape (f,).
-        loss, slope: at that trial; the slope by free unit coordinates, shape (f,).
-        radius: how far a step may go.
-        curvature: B, shape (f, f); None before the first pair.
-        gains: of its steps, -inf for those that told no loss.
+        steps: the descent along these.
     """
 
     raw: Array
     unit: Array
     free: NDArray[np.intp]
-    loss: float
-    slope: Array
-    radius: float = FIRST
-    curvature: Array | None = None
-    gains: list[float] = field(default_factory=list)
+    steps: SecantDescent
 
     @classmethod
     def at(cls, evidence: Evidence, unit: Array, row: int) -> _Descent | None:
@@ -161,102 +115,31 @@ class _Descent:
         free = np.flatnonzero(np.isfinite(evidence.gradients[row]))
         if not free.size or not math.isfinite(evidence.losses[row]):
             return None
-        return cls(evidence.raw[row], unit[row], free, float(evidence.losses[row]), evidence.gradients[row, free])
+        slope = evidence.gradients[row, free]
+        steps = SecantDescent(unit[row, free], float(evidence.losses[row]), slope)
+        return cls(evidence.raw[row], unit[row], free, steps)
 
-    def target(self, reach: float) -> tuple[Array, float]:
-        """The step to the minimum of q in the space and within reach, shape (f,), and the gain that q predicts."""
-        centre = self.unit[self.free]
-        step, change = _lowest(self.slope, self._bend(), np.maximum(-centre, -reach), np.minimum(1.0 - centre, reach))
-        return step, -change
+    def told(self, evidence: Evidence, unit: Array, row: int, *, is_step: bool) -> tuple[float, float, float]:
+        """Take in a trial nearby, a step of this descent or not.
 
-    def step_told(self, evidence: Evidence, unit: Array, row: int) -> tuple[float, float, float]:
-        """Take in a step of this descent; the answer is that of `told`."""
-        loss, step = float(evidence.losses[row]), (unit[row] - self.unit)[self.free]
-        gain, predicted = self.loss - loss if math.isfinite(loss) else -math.inf, self._predicted(step)
-        length = float(np.abs(step).max())
-        if not gain >= LITTLE * predicted:
-            self.radius = LITTLE * min(length, self.radius)
-        elif gain >= MUCH * predicted and length >= 0.9 * self.radius:
-            self.radius = min(2.0 * self.radius, LARGEST)
-        self.gains.append(gain)
-        return self.told(evidence, unit, row)
-
-    def told(self, evidence: Evidence, unit: Array, row: int) -> tuple[float, float, float]:
-        """Take in a trial nearby: how far it is, by how much the loss rose, and by how much by the slopes; or nan."""
-        loss, slope = float(evidence.losses[row]), evidence.gradients[row, self.free]
-        step = (unit[row] - self.unit)[self.free]
+        Returns:
+            How far it is, by how much the loss rose, and by how much it should have by the slopes; nan where it failed.
+        """
+        loss, slope, place = float(evidence.losses[row]), evidence.gradients[row, self.free], unit[row, self.free]
+        before = self.steps.place, self.steps.loss, self.steps.slope
+        (self.steps.step_told if is_step else self.steps.told)(place, loss, slope)
         if not (math.isfinite(loss) and np.isfinite(slope).all()):
             return math.nan, math.nan, math.nan
-        rise, expected = loss - self.loss, 0.5 * float((self.slope + slope) @ step)
-        self._learn(step, slope - self.slope)
-        if loss < self.loss:
-            self.raw, self.unit, self.loss, self.slope = evidence.raw[row], unit[row], loss, slope
-        return float(np.abs(step).max()), rise, expected
+        if loss < before[1]:
+            self.raw, self.unit = evidence.raw[row], unit[row]
+        step = place - before[0]
+        return float(np.abs(step).max()), loss - before[1], 0.5 * float((before[2] + slope) @ step)
 
     def is_within(self, distance: float, raw: Array, unit: Array) -> bool:
         """Whether a trial differs by no more than a distance in each coordinate, and only in what moves."""
         same = (raw == self.raw) | (np.isnan(raw) & np.isnan(self.raw))
         same[self.free] = np.abs(unit - self.unit)[self.free] <= distance
         return bool(same.all())
-
-    def is_over(self, least: float, worth: float) -> bool:
-        """Whether it is at its bottom, hopeless or stuck, given the least loss told and a gain worth mentioning."""
-        failed = len(self.gains) >= PATIENCE and max(self.gains[-PATIENCE:]) <= 0.0
-        if failed or self.radius < SMALLEST or not self.slope.any():
-            return True
-        if len(self.gains) < IDLE:
-            return False
-        _, gain = self.target(LARGEST)
-        hopeless = self.loss > least and self.loss - HOPE * gain > least
-        return hopeless or max(gain, *self.gains[-IDLE:]) <= worth
-
-    def _bend(self) -> Array:
-        """B, or what makes the first step about as long as the radius, shape (f, f)."""
-        if self.curvature is not None:
-            return self.curvature
-        return np.eye(len(self.free)) * (float(np.linalg.norm(self.slope)) / self.radius)
-
-    def _predicted(self, step: Array) -> float:
-        """The gain that q predicts for a step (f,)."""
-        return -float(self.slope @ step + 0.5 * (step @ self._bend() @ step))
-
-    def _learn(self, step: Array, change: Array) -> None:
-        """The curvature after the slope changed so along a step, both (f,)."""
-        along, square = float(step @ change), float(step @ step)
-        if self.curvature is None:
-            if not along > 0.0:
-                return
-            self.curvature = np.eye(len(step)) * (along / square)
-        rest = change - self.curvature @ step
-        share = float(rest @ step)
-        if abs(share) > STABLE * math.sqrt(square) * float(np.linalg.norm(rest)):
-            self.curvature = self.curvature + np.outer(rest, rest) / share
-
-
-def _lowest(slope: Array, curvature: Array, low: Array, high: Array) -> tuple[Array, float]:
-    """The minimum of g.s + s^T |B| s / 2 in a box, shape (f,), and the value there.
-
-    |B| has the absolute values of the eigenvalues of B, none of them tiny. It is convex, so one start is enough.
-    """
-    eigenvalues, vectors = np.linalg.eigh(curvature)
-    sizes = np.abs(eigenvalues)
-    # Of a straight line B is zero; the slope, which is not, says then what is tiny.
-    sizes = np.maximum(sizes, FLATTEST * max(float(sizes.max()), float(np.abs(slope).max())))
-    bent = (vectors * sizes) @ vectors.T
-    step = -vectors @ ((vectors.T @ slope) / sizes)
-    if ((step < low) | (step > high)).any():
-        # Scaled so that the stopping rules, which are absolute, mean the same for losses of any size.
-        scale = float(np.abs(slope).max())
-        found = minimize(
-            lambda s: ((slope @ s + 0.5 * (s @ bent @ s)) / scale, (slope + bent @ s) / scale),
-            np.clip(step, low, high),
-            jac=True,
-            method="L-BFGS-B",
-            bounds=list(zip(low, high, strict=True)),
-            options={"ftol": 1e-14, "gtol": 1e-10, "maxiter": 200},
-        )
-        step = np.clip(found.x, low, high)
-    return step, float(slope @ step + 0.5 * (step @ bent @ step))
 
 
 def descend(view: View, key: Key) -> tuple[Array, str, str] | None:
@@ -272,10 +155,10 @@ def descend(view: View, key: Key) -> tuple[Array, str, str] | None:
         return None
     present = state.next_descent()
     if present is not None:
-        step, gain = present.target(present.radius)
+        step, gain = present.steps.target()
         raw = _snapped(view, present, step)
         if raw is not None:
-            radius = f"a radius of {present.radius:.2g}"
+            radius = f"a radius of {present.steps.radius:.2g}"
             return raw, NAME, f"minimum of a quadratic model by gradients in {radius}, a gain of {gain:.2g}"
     # At the bottom, or no step is left that was not tried.
     found = design_point(view.space, view.taken, key.child(NAME), inwards=state.begun % EVERY != EVERY - 1)
@@ -335,7 +218,7 @@ class _State:
         """The descent that a step belongs to."""
         for descent in (self.present, self.leader):
             # A little more than the radius, for what snapping and rounding add.
-            if descent.is_within(1.01 * descent.radius, raw, unit):
+            if descent.is_within(1.01 * descent.steps.radius, raw, unit):
                 return descent
         return self.present
 
@@ -343,9 +226,9 @@ class _State:
         """The descent to go on with; None where a new one should begin."""
         finer = BOTTOM * FINER**self.begun * self.spread
         met = self.leader.is_within(MERGED, self.present.raw, self.present.unit)
-        if not met and not self.present.is_over(self.least, BOTTOM * self.spread):
+        if not met and self.present.steps.why_over(self.least, BOTTOM * self.spread) is None:
             return self.present
-        return None if self.leader.is_over(self.least, finer) else self.leader
+        return self.leader if self.leader.steps.why_over(self.least, finer) is None else None
 
     def agrees(self) -> bool:
         """Whether values and slopes are those of one function, which only short steps can tell.
@@ -368,9 +251,9 @@ def _fold(evidence: Evidence, unit: Array) -> _State | None:
         best, here = loss < least, (evidence.raw[row], unit[row])
         if state is not None and steps[row]:
             descent = state.of(*here)
-            state.rises.append(descent.step_told(evidence, unit, row))
-        elif state is not None and best and state.leader.is_within(NEAR * state.leader.radius, *here):
-            state.leader.told(evidence, unit, row)
+            state.rises.append(descent.told(evidence, unit, row, is_step=True))
+        elif state is not None and best and state.leader.is_within(NEAR * state.leader.steps.radius, *here):
+            state.leader.told(evidence, unit, row, is_step=False)
         elif starts[row] or best:
             begun = _Descent.at(evidence, unit, row)
             if begun is not None and state is None:
@@ -380,7 +263,7 @@ def _fold(evidence: Evidence, unit: Array) -> _State | None:
                 state.present = begun
         if best:
             least = loss
-        if state is not None and state.present.loss < state.leader.loss:
+        if state is not None and state.present.steps.loss < state.leader.steps.loss:
             state.leader = state.present
     if state is not None:
         losses = evidence.losses[evidence.good]
