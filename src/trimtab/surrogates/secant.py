@@ -139,19 +139,21 @@ class SecantDescent:
             worth: a gain worth mentioning.
 
         Returns:
-            "stuck" where step after step failed or none is left that floats resolve; "bottom" where the last steps
-            gained nothing worth mentioning and q predicts no more; "hopeless" where its bottom, as predicted, will not
-            come below the least.
+            "bottom" where the last steps gained nothing worth mentioning and q predicts no more; "stuck" where it
+            predicts more, but step after step failed; "hopeless" where its bottom, as predicted, will not come below
+            the least.
         """
         held = ((self.place <= 0.0) & (self.slope > 0.0)) | ((self.place >= 1.0) & (self.slope < 0.0))
         if not self.slope[~held].any():
             return "bottom"  # exactly: nothing in the cube is downhill
-        if self.radius < SMALLEST or (len(self.gains) >= PATIENCE and max(self.gains[-PATIENCE:]) <= 0.0):
-            return "stuck"
+        failed = len(self.gains) >= PATIENCE and max(self.gains[-PATIENCE:]) <= 0.0
         recent = max(self.gains[-IDLE:], default=0.0)
-        if len(self.gains) < IDLE or (recent > worth and self.loss <= least):
+        is_early = len(self.gains) < IDLE or (recent > worth and self.loss <= least)
+        if is_early and not failed and self.radius >= SMALLEST:
             return None  # whatever q predicts
         _, gain = self.target(LARGEST)
+        if failed or self.radius < SMALLEST:
+            return "bottom" if gain <= worth else "stuck"
         if self.loss > least and self.loss - HOPE * gain > least:
             return "hopeless"
         return "bottom" if max(gain, recent) <= worth else None
