@@ -6,6 +6,7 @@ import importlib
 import math
 import sys
 from collections.abc import Callable
+from itertools import pairwise
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 
 from trimtab.benchmarks.peer import requirements
 from trimtab.benchmarks.peers.descents import PENALTY, Descents, Point, Value
+from trimtab.benchmarks.peers.trimtab_descent_peer import Peer as Penalties
 
 COLUMNS = [
     {"name": "a", "kind": "float", "low": 1e-2, "high": 1e2, "log": True, "size": None},
@@ -140,7 +142,14 @@ def test_descents_are_for_real_numbers_only() -> None:
 
 
 @pytest.mark.parametrize(
-    ("library", "method"), [("scipy", "bfgs"), ("jaxopt", "hoag"), ("sparho", "l-bfgs-b"), ("sparse_ho", "adam")]
+    ("library", "method"),
+    [
+        ("scipy", "bfgs"),
+        ("jaxopt", "hoag"),
+        ("sparho", "l-bfgs-b"),
+        ("sparse_ho", "adam"),
+        ("trimtab_descent", "sqp"),
+    ],
 )
 def test_a_method_that_a_peer_has_not(library: str, method: str) -> None:
     with pytest.raises(ValueError, match="only"):
@@ -150,6 +159,27 @@ def test_a_method_that_a_peer_has_not(library: str, method: str) -> None:
 LOGARITHMIC = [{**COLUMNS[0], "name": name} for name in ("a", "b")]
 CALLED = [(1.0, 1.0), (3.0, 0.2), (1e5, 1.0)]
 """Penalties that a search calls for: the start, one in the box, one out of it."""
+
+
+def test_our_own_descents_begin_in_the_middle_and_again_where_one_ends() -> None:
+    peer = Penalties({"columns": LOGARITHMIC, "seed": 0}, "penalties")
+    middle = peer.ask(0)
+    assert middle == peer.ask(0)
+    asked = []
+    for number in range(60):
+        asked.append(peer.ask(number))
+        value, gradient = 1.0, {}
+        for name, at, bottom in zip(("a", "b"), asked[-1].values(), middle.values(), strict=True):
+            away = math.log(at / bottom) - 0.5
+            value, gradient[name] = value + away * away, 2.0 * away / at
+        peer.tell(number, value, gradient)
+    places = [[math.log(at[name] / middle[name]) for name in ("a", "b")] for at in asked]
+    assert places[0] == [0.0, 0.0]
+    ends = [number for number, place in enumerate(places) if max(abs(each - 0.5) for each in place) < 1e-3]
+    # One bottom, which more than one descent has come to.
+    assert any(later - earlier > 2 for earlier, later in pairwise(ends))
+    peer.tell(60, None)
+    assert peer.ask(61).keys() == {"a", "b"}
 
 
 def stand_in(monkeypatch: pytest.MonkeyPatch, name: str, **parts: Any) -> None:

@@ -23,7 +23,8 @@ from trimtab.benchmarks.peers.peer_loop import answer, peak_memory
 from trimtab.benchmarks.peers.unit_cube import from_unit, to_unit
 
 FOLDER = requirements("optuna").parent
-SCRIPTS = sorted(path for path in FOLDER.glob("*.py") if path.stem not in ("__init__", "trimtab_peer", "scipy_peer"))
+OURS = {"__init__", *(f"{library}_peer" for library in OWN)}
+SCRIPTS = sorted(path for path in FOLDER.glob("*.py") if path.stem not in OURS)
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)

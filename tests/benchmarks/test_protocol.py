@@ -35,7 +35,10 @@ def test_a_sequential_run(fake_peer: MakePeer, valley: Any, tmp_path: Path) -> N
     bests = [min(values[: k + 1]) for k in range(5)]
     assert done(record) == [(k, values[k], bests[k], k + 1.0) for k in range(5)]
     assert (record.run, record.library) == (run, "fake 1.0")
-    assert record.end | {"seconds": 0} == {"trials": 5, "failures": 0, "peak": 12.5, "seconds": 0}
+    times = {"seconds": 0, "setup": 0}
+    assert record.end | times == {"trials": 5, "failures": 0, "peak": 12.5} | times
+    assert 0.0 < record.end["setup"] < record.end["seconds"]
+    assert all(0.0 < line.evaluation < record.end["seconds"] for line in record.trials)
     assert {(line.ask, line.ask_cpu, line.tell, line.tell_cpu) for line in record.trials} == {(0.5, 0.25, 0.5, 0.25)}
     said = heard(tmp_path)
     assert [next(iter(message)) for message in said] == ["setup", *["ask", "tell"] * 5, "end"]
@@ -164,13 +167,13 @@ def test_numbers_of_a_run_are_checked() -> None:
 def test_a_gradient_is_told_and_a_descent_follows_it(tmp_path: Path) -> None:
     problem = make_problem("penalties-ridge-breast_cancer-6")
     ends = {}
-    for name in ("scipy:l-bfgs-b", "trimtab:gp", "trimtab:gp+values"):
+    for name in ("scipy:l-bfgs-b", "trimtab:gp", "trimtab:gp+values", "trimtab_descent:penalties"):
         run = Run(problem.name, name, 0, 12)
         record = run_peer(run, problem, make_peer(name), tmp_path)
         ends[name] = record.trials[-1].best
         assert ends[name] is not None
         assert ends[name] < record.trials[0].best
-    assert len(set(ends.values())) == 3
+    assert len(set(ends.values())) == 4
 
 
 def test_our_own_tuners_speak_the_protocol(tmp_path: Path) -> None:

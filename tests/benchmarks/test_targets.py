@@ -13,8 +13,10 @@ from trimtab.benchmarks.targets import Reached, reached, targets_table
 
 
 def record(peer: str, seed: int, best: list[float | None], problem: str = "p") -> RunRecord:
-    lines = [TrialLine(n, value, value, float(n), 1.0, 1.0, 0.5, 0.5) for n, value in enumerate(best)]
-    return RunRecord(Run(problem, peer, seed, len(best)), "library 1", tuple(lines), {"trials": len(best)})
+    lines = [TrialLine(n, value, value, float(n), 1.0, 1.0, 0.5, 0.5, 2.0) for n, value in enumerate(best)]
+    return RunRecord(
+        Run(problem, peer, seed, len(best)), "library 1", tuple(lines), {"trials": len(best), "setup": 0.25}
+    )
 
 
 RUNS = [
@@ -30,10 +32,22 @@ RUNS = [
 def test_medians_count_runs_that_never_got_there_as_infinite() -> None:
     # The best known is 1, so 1.1 is just near enough.
     found = reached(RUNS, 0.1000001)
-    # Waiting is each ask, and each tell but the last.
-    assert found == [Reached("p", "a", 3, 3, 3.0, 4.0), Reached("p", "b", 3, 1, math.inf, math.inf)]
+    # Waiting is each ask, and each tell but the last; the whole is that and each evaluation.
+    never = (math.inf, math.inf, math.inf)
+    assert found == [Reached("p", "a", 3, 3, 3.0, 4.0, 10.0, 0.25), Reached("p", "b", 3, 1, *never, 0.25)]
     assert found[1].to_json()["trials"] is None
-    assert targets_table(found).splitlines()[-1] == "| p | 3, 4 s (3 of 3) | never (1 of 3) |"
+    assert targets_table(found).splitlines()[-2:] == [
+        "| p | 3, 4 s, 10 s (3 of 3) | never (1 of 3) |",
+        "| before the first ask | 0.25 s | 0.25 s |",
+    ]
+
+
+def test_files_without_the_times_of_evaluations_and_setups_tell_the_rest() -> None:
+    lines = [replace(line, evaluation=math.nan) for line in RUNS[2].trials]
+    (found,) = reached([replace(RUNS[2], trials=tuple(lines), end={})], 0.1)
+    assert (found.trials, found.seconds) == (1.0, 1.0)
+    assert (found.to_json()["whole"], found.to_json()["setup"]) == (None, None)
+    assert targets_table([found]).splitlines()[-1] == "| p | 1, 1 s (1 of 1) |"
 
 
 def test_a_negative_best_value_is_approached_from_above() -> None:

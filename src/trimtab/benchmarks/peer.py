@@ -26,6 +26,7 @@ PEERS = {
     "hebo:hebo": "HEBO",
     "smac:hpo": "SMAC3, random forest",
     "nevergrad:ngopt": "NGOpt",
+    "trimtab_descent:penalties": "descent along gradients: trimtab's own, for penalties, without a study",
     "scipy:l-bfgs-b": "descent along the problem's gradients, from many starts",
     "jaxopt:l-bfgs-b": "descent along gradients: JAXopt's L-BFGS-B with a zoom line search",
     "jaxopt:projected-gradient": "descent along gradients: JAXopt's, accelerated",
@@ -33,10 +34,10 @@ PEERS = {
     "sparse_ho:gradient-descent": "descent along gradients: sparse-ho's, in steps of length one first",
     "sparho:hoag": "descent along gradients: sparho's outer loop of HOAG, in short steps",
 }
-"""The peers from elsewhere by name, "library:method". "trimtab:TUNER" stands beside them for every tuner, and
+"""The peers by name, "library:method". "trimtab:TUNER" stands beside them for every tuner, and
 "trimtab:TUNER+values" for one that is told no gradients."""
 
-OWN = ("trimtab", "scipy")
+OWN = ("trimtab", "trimtab_descent", "scipy")
 """Libraries that are there wherever trimtab is."""
 
 

@@ -8,13 +8,16 @@ one with one, and anybody's run of it is the same. The time that asking takes do
 A run is a file:
 
     {"run": {"problem": "bbob-f5-d3", "peer": "optuna:tpe", "seed": 0, "budget": 100, ...}, "library": "optuna 5.0.0"}
-    {"trial": 0, "value": 17.5, "best": 17.5, "at": 1.0, "ask": 0.0021, "ask_cpu": 0.0021, "tell": ..., "tell_cpu": ...}
+    {"trial": 0, "value": 17.5, "best": 17.5, "at": 1.0, "ask": 0.0021, "ask_cpu": 0.0021, "tell": ..., "tell_cpu": ...,
+     "evaluation": 0.8}
     ...
-    {"end": {"trials": 100, "failures": 0, "peak": 181.2, "seconds": 12.9}}
+    {"end": {"trials": 100, "failures": 0, "peak": 181.2, "seconds": 12.9, "setup": 1.1}}
 
 `value` is null for a failed trial. `best` is the value of the best trial so far, without noise where the
 problem has some: how good a choice the tuner would have made by then. `at` is when the trial was told
-on the simulated clock. A file without its last line is a run that was cut off, and is done again.
+on the simulated clock, `evaluation` how long its evaluation took by the real one. `setup` is how long the
+peer took until it was ready for the first ask: the start of its process, imports, compilation. A file
+without its last line is a run that was cut off, and is done again.
 """
 
 from __future__ import annotations
@@ -73,7 +76,7 @@ class Run:
 @final
 @dataclass(frozen=True, slots=True)
 class TrialLine:
-    """One trial of a run; see the module for what its parts mean. Times are seconds."""
+    """One trial of a run; see the module for what its parts mean. Times are seconds, nan where a file has none."""
 
     trial: int
     value: float | None
@@ -83,6 +86,7 @@ class TrialLine:
     ask_cpu: float
     tell: float
     tell_cpu: float
+    evaluation: float = math.nan
 
 
 @final
@@ -94,7 +98,7 @@ class RunRecord:
         run: its description.
         library: name and version of what was run.
         trials: in the order in which they were told.
-        end: {"trials", "failures", "peak" (MB), "seconds"}; empty for a run that was cut off.
+        end: {"trials", "failures", "peak" (MB), "seconds", "setup" (seconds)}; empty for a run that was cut off.
     """
 
     run: Run
@@ -187,11 +191,12 @@ class _Course:
         setup: dict[str, Json] = {"columns": columns_of(self._space), "space": self._space.to_json()}
         setup |= {"seed": run.seed, "budget": run.budget + run.preload, "workers": run.workers}
         self._write({"run": asdict(run), "library": self._talk.request({"setup": setup})["library"]})
+        ready = time.monotonic() - began
         if run.preload:
             self._talk.request({"add": self._preloaded()})
         told = simulate(run.budget, run.workers, self._ask, lambda asked: asked.seconds, self._tell)
         end = {"trials": told, "failures": self._failures, "peak": self._talk.request({"end": True})["peak"]}
-        self._write({"end": {**end, "seconds": time.monotonic() - began}})
+        self._write({"end": {**end, "seconds": time.monotonic() - began, "setup": ready}})
 
     def _ask(self, number: int) -> _Asked | None:
         """Ask for a trial and evaluate it; None where the peer has nothing left."""
@@ -200,13 +205,15 @@ class _Course:
             return None
         params = from_peer(self._space, answer["params"])
         key = Key(self._run.seed, number, "evaluation")
+        began = time.perf_counter()
         observation = self._problem.evaluate(params, key)
+        took = time.perf_counter() - began
         (value,) = observation.values.values()
         quiet = value
         if self._quiet is not None:
             (quiet,) = self._quiet.evaluate(params, key).values.values()
         seconds = 1.0 if observation.cost is None else observation.cost
-        return _Asked(number, value, quiet, seconds, answer["wall"], answer["cpu"], observation.gradient)
+        return _Asked(number, value, quiet, seconds, answer["wall"], answer["cpu"], took, observation.gradient)
 
     def _tell(self, asked: _Asked, at: float) -> None:
         """Tell a trial's value and write its line."""
@@ -220,8 +227,8 @@ class _Course:
         elif value < self._least:
             self._least, self._best = value, asked.quiet
         best = self._best if math.isfinite(self._best) else None
-        line = TrialLine(asked.number, value, best, at, asked.wall, asked.cpu, answer["wall"], answer["cpu"])
-        self._write(asdict(line))
+        times = asked.wall, asked.cpu, answer["wall"], answer["cpu"], asked.evaluation
+        self._write(asdict(TrialLine(asked.number, value, best, at, *times)))
 
     def _preloaded(self) -> list[Json]:
         """Uniform random configurations with their values."""
@@ -242,7 +249,7 @@ class _Course:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A trial that runs: its value, that without noise, how long it takes, what asking took, and its gradient."""
+    """A trial that runs: value, value without noise, how long it takes, what ask and evaluation took, gradient."""
 
     number: int
     value: float
@@ -250,4 +257,5 @@ class _Asked:
     seconds: float
     wall: float
     cpu: float
+    evaluation: float
     gradient: Mapping[str, float] | None
