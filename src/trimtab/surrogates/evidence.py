@@ -146,14 +146,17 @@ def _gradients(history: History[Space], trials: Sequence[FrozenTrial], raw: Arra
     """Derivatives of the losses by unit coordinates (n, d), nan where none was told or a number overflows."""
     out = np.full(raw.shape, np.nan)
     told = [_gradient(trial) for trial in trials]
-    sign = history.objectives[0].sign
-    for place, column in enumerate(history.space.columns):
-        rows = [row for row, gradient in enumerate(told) if column.name in gradient]
-        if rows and column.kind == "float" and column.size is None:
-            by_raw = np.array([told[row][column.name] for row in rows])
-            with np.errstate(over="ignore", invalid="ignore"):
-                by_unit = sign * by_raw * column.axis.stretch(raw[rows, place])
-            out[rows, place] = np.where(np.isfinite(by_unit), by_unit, np.nan)
+    named = set().union(*told)
+    columns = history.space.columns
+    places = [p for p, c in enumerate(columns) if c.name in named and c.kind == "float" and c.size is None]
+    if not places:
+        return out
+    names = [columns[place].name for place in places]
+    by_raw = np.array([[gradient.get(name, np.nan) for name in names] for gradient in told])
+    with np.errstate(over="ignore", invalid="ignore"):
+        stretches = [columns[place].axis.stretch(raw[:, place]) for place in places]
+        by_unit = history.objectives[0].sign * by_raw * np.array(stretches).T
+    out[:, places] = np.where(np.isfinite(by_unit), by_unit, np.nan)
     return out
 
 
