@@ -80,8 +80,8 @@ def test_the_target_is_in_the_cube_and_within_reach_and_its_gain_is_that_of_the_
 
 
 def test_why_a_descent_is_over() -> None:
-    corner = SecantDescent(np.array([0.0, 1.0]), 1.0, np.array([1.0, -1.0]))
-    assert corner.why_over(1.0, 0.0) == "bottom"
+    flat = SecantDescent(np.array([0.0, 1.0]), 1.0, np.zeros(2))
+    assert flat.why_over(1.0, 0.0) == "bottom"
     inside = SecantDescent(np.array([0.5, 1.0]), 1.0, np.array([1.0, -1.0]))
     assert inside.why_over(1.0, 0.0) is None
     inside.radius = 0.5 * SMALLEST

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg.lapack import dposv
 
 __all__ = ["lowest_in_box"]
 
@@ -43,18 +44,22 @@ def lowest_in_box(slope: Array, curvature: Array, low: Array, high: Array, start
     place = np.minimum(np.maximum(start, low), high)
     settled = SETTLED * float(np.abs(slope).max(initial=0.0))
     for _ in range(ITERATIONS):
-        here = slope + curvature @ place
-        free = np.flatnonzero(~(((place <= low) & (here > 0.0)) | ((place >= high) & (here < 0.0))))
-        if not free.size or float(np.abs(here[free]).max()) <= settled:
+        here = slope + curvature.dot(place)
+        free = np.flatnonzero(~np.where(here > 0.0, place <= low, place >= high))
+        along = here[free]
+        if not free.size or float(np.abs(along).max()) <= settled:
             break
         newton = np.zeros(len(place))
-        newton[free] = np.linalg.solve(curvature[np.ix_(free, free)], -here[free])
+        _, newton[free], failed = dposv(curvature[free][:, free], -along)
+        if failed:
+            break  # not positive definite in floats: no step can be trusted
         length = 1.0
         while True:
             # Kept as a place, not as a step from one: a bound is met exactly, which adding would not promise.
             there = np.minimum(np.maximum(place + length * newton, low), high)
             step = there - place
-            if float(here @ step + 0.5 * (step @ curvature @ step)) <= ENOUGH * float(here @ step):
+            promised = float(here.dot(step))
+            if promised + 0.5 * float(step.dot(curvature.dot(step))) <= ENOUGH * promised:
                 break
             length *= 0.5
             if length < SHORTEST:

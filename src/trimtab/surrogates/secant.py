@@ -107,9 +107,10 @@ class SecantDescent:
             step = np.minimum(np.maximum(-self.slope / (scale or 1.0), low), high)
             return step, -float(self.slope @ step + 0.5 * scale * (step @ step))
         step, bent = _newton(self.slope, self.curvature)
-        if ((step < low) | (step > high)).any():
-            step = lowest_in_box(self.slope, bent, low, high, step)
-        return step, -float(self.slope @ step + 0.5 * (step @ bent @ step))
+        inside = np.minimum(np.maximum(step, low), high)
+        if (inside != step).any():
+            step = lowest_in_box(self.slope, bent, low, high, inside)
+        return step, -float(self.slope.dot(step)) - 0.5 * float(step.dot(bent.dot(step)))
 
     def step_told(self, place: Array, loss: float, slope: Array) -> None:
         """Take in a step of this descent: its place (f,), its loss, nan where it failed, and its slope (f,)."""
@@ -143,9 +144,8 @@ class SecantDescent:
             predicts more, but step after step failed; "hopeless" where its bottom, as predicted, will not come below
             the least.
         """
-        held = ((self.place <= 0.0) & (self.slope > 0.0)) | ((self.place >= 1.0) & (self.slope < 0.0))
-        if not self.slope[~held].any():
-            return "bottom"  # exactly: nothing in the cube is downhill
+        if not self.slope.any():
+            return "bottom"
         failed = len(self.gains) >= PATIENCE and max(self.gains[-PATIENCE:]) <= 0.0
         recent = max(self.gains[-IDLE:], default=0.0)
         is_early = len(self.gains) < IDLE or (recent > worth and self.loss <= least)
@@ -161,32 +161,35 @@ class SecantDescent:
     def _predicted(self, step: Array) -> float:
         """The gain that q predicts for a step (f,)."""
         if self.curvature is None:
-            bend = float(np.linalg.norm(self.slope)) / self.radius * float(step @ step)
+            bend = math.sqrt(float(self.slope.dot(self.slope))) / self.radius * float(step.dot(step))
         else:
-            bend = float(step @ self.curvature @ step)
-        return -(float(self.slope @ step) + 0.5 * bend)
+            bend = float(step.dot(self.curvature.dot(step)))
+        return -float(self.slope.dot(step)) - 0.5 * bend
 
     def _learn(self, step: Array, change: Array) -> None:
         """The curvature after the slope changed so along a step, both (f,)."""
-        along, square = float(step @ change), float(step @ step)
+        along, square = float(step.dot(change)), float(step.dot(step))
         if self.curvature is None:
             if not along > 0.0:
                 return
             self.curvature = np.eye(len(step)) * (along / square)
-        rest = change - self.curvature @ step
-        share = float(rest @ step)
-        if abs(share) > STABLE * math.sqrt(square * float(rest @ rest)):
-            self.curvature = self.curvature + np.outer(rest, rest / share)
+        rest = change - self.curvature.dot(step)
+        share = float(rest.dot(step))
+        if abs(share) > STABLE * math.sqrt(square * float(rest.dot(rest))):
+            self.curvature = self.curvature + rest[:, None] * (rest / share)
 
 
 def _newton(slope: Array, curvature: Array) -> tuple[Array, Array]:
     """The step -|B|^-1 g, shape (f,), and |B|, shape (f, f): B with absolute eigenvalues, none of them tiny."""
-    # Of a straight line B is zero; the slope, which is not, says then what is tiny.
-    floor = FLATTEST * max(float(np.abs(curvature).max()), float(np.abs(slope).max()))
+    steepest = float(np.abs(slope).max())
     factor, failed = dpotrf(curvature, lower=1)
-    if not failed and float(factor.diagonal().min()) ** 2 >= floor:
-        return -dpotrs(factor, slope, lower=1)[0], curvature
+    if not failed:
+        # The largest entry of a positive matrix is on its diagonal.
+        floor = FLATTEST * max(float(curvature.diagonal().max()), steepest)
+        if float(factor.diagonal().min()) ** 2 >= floor:
+            return -dpotrs(factor, slope, lower=1)[0], curvature
     eigenvalues, vectors = np.linalg.eigh(curvature)
     sizes = np.abs(eigenvalues)
-    sizes = np.maximum(sizes, FLATTEST * max(float(sizes.max()), float(np.abs(slope).max())))
-    return -vectors @ ((vectors.T @ slope) / sizes), (vectors * sizes) @ vectors.T
+    # Of a straight line B is zero; the slope, which is not, says then what is tiny.
+    sizes = np.maximum(sizes, FLATTEST * max(float(sizes.max()), steepest))
+    return -vectors.dot(slope.dot(vectors) / sizes), (vectors * sizes).dot(vectors.T)

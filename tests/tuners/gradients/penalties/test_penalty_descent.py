@@ -166,7 +166,7 @@ def test_what_cannot_be_is_refused(make: Callable[[], Any], texts: list[str]) ->
 
 def test_a_trial_that_is_given_up_ends_at_once() -> None:
     context = Told(patience=3)
-    with pytest.raises(TrialPruned, match="after 3 of 100 evaluations"):
+    with pytest.raises(TrialPruned, match="after 3 of 200 evaluations"):
         PenaltyDescent(RIDGE).run(MIDDLE, context)
     assert len(context.reports) == 3
 

@@ -79,8 +79,8 @@ class PenaltyDescent:
 
     task: PenaltyTask[Any, Any]
     starts: Space | None = None
-    evaluations: int = field(default=100, kw_only=True)
-    tolerance: float = field(default=1e-4, kw_only=True)
+    evaluations: int = field(default=200, kw_only=True)
+    tolerance: float = field(default=1e-5, kw_only=True)
     checkpoints: Path | str | None = field(default=None, kw_only=True)
     every: int = field(default=1, kw_only=True)
 

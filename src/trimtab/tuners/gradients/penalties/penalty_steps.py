@@ -40,17 +40,17 @@ class PenaltySteps:
     """
 
     def __init__(
-        self, low: Array, high: Array, start: Array, *, tolerance: float = 1e-4, rival: float = math.inf
+        self, low: Array, high: Array, start: Array, *, tolerance: float = 1e-5, rival: float = math.inf
     ) -> None:
         self._low, self._high, self._width = low, high, np.log(high / low)
         self._tolerance, self._rival = tolerance, math.log(rival) if rival > 0.0 else -math.inf
-        self._next: Array = np.minimum(np.maximum(np.log(start / low) / self._width, 0.0), 1.0)
+        self._go(np.minimum(np.maximum(np.log(start / low) / self._width, 0.0), 1.0))
         self._descent: SecantDescent | None = None
         self.why: str | None = None
 
     def ask(self) -> Array:
         """The penalties to evaluate next, shape (k,). The same until they are told."""
-        return self._penalties(self._next)
+        return self._asked
 
     def tell(self, loss: float, gradient: Array) -> None:
         """What those penalties gave.
@@ -64,7 +64,7 @@ class PenaltySteps:
             self._descent, self.why = SecantDescent(place, -math.inf, np.zeros(len(place))), "zero"
             return
         if loss > 0.0 and math.isfinite(loss):
-            value, slope = math.log(loss), gradient * self._penalties(place) * self._width / loss
+            value, slope = math.log(loss), gradient * self._asked * (self._width / loss)
         else:
             value, slope = math.nan, np.full(len(place), math.nan)
         if self._descent is not None:
@@ -77,8 +77,14 @@ class PenaltySteps:
         least = min(self._descent.loss, self._rival)
         self.why = self._descent.why_over(least, self._tolerance)
         if self.why is None:
-            step, _ = self._descent.target()
-            self._next = np.minimum(np.maximum(self._descent.place + step, 0.0), 1.0)
+            step, gain = self._descent.target()
+            # Where all that is downhill lies outside, no step is left.
+            self.why = None if gain > 0.0 else "bottom"
+            self._go(np.minimum(np.maximum(self._descent.place + step, 0.0), 1.0))
+
+    def _go(self, place: Array) -> None:
+        """Ask for a place next, in coordinates (k,)."""
+        self._next, self._asked = place, self._penalties(place)
 
     def _penalties(self, unit: Array) -> Array:
         """Penalties (k,) from coordinates (k,); at a bound exactly the bound."""
