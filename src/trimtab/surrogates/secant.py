@@ -132,12 +132,13 @@ class SecantDescent:
         if loss < self.loss:
             self.place, self.loss, self.slope = place, loss, slope
 
-    def why_over(self, least: float, worth: float) -> str | None:
+    def why_over(self, least: float, worth: float, early: int = IDLE) -> str | None:
         """Why no more steps should be taken; None where some should.
 
         Arguments:
             least: the least loss of all that is known, this descent's or another's.
             worth: a gain worth mentioning.
+            early: the steps before which nothing that q predicts makes it hopeless.
 
         Returns:
             "bottom" where the last steps gained nothing worth mentioning and q predicts no more; "stuck" where it
@@ -154,7 +155,7 @@ class SecantDescent:
         _, gain = self.target(LARGEST)
         if failed or self.radius < SMALLEST:
             return "bottom" if gain <= worth else "stuck"
-        if self.loss > least and self.loss - HOPE * gain > least:
+        if len(self.gains) >= early and self.loss > least and self.loss - HOPE * gain > least:
             return "hopeless"
         return "bottom" if max(gain, recent) <= worth else None
 

@@ -24,6 +24,9 @@ __all__ = ["PenaltySteps"]
 
 Array = NDArray[np.float64]
 
+EARLY = 6
+"""Steps before a descent can be hopeless. A loss that falls by decades does so in steps that each promise little."""
+
 
 class PenaltySteps:
     """A descent, as far as it was told. Of k penalties.
@@ -75,7 +78,7 @@ class PenaltySteps:
             self.why = "no start"
             return
         least = min(self._descent.loss, self._rival)
-        self.why = self._descent.why_over(least, self._tolerance)
+        self.why = self._descent.why_over(least, self._tolerance, EARLY)
         if self.why is None:
             step, gain = self._descent.target()
             # Where all that is downhill lies outside, no step is left.
