@@ -24,7 +24,7 @@ from trimtab.tuners.gradients.penalties import (
     RidgePenalties,
     SvmPenalties,
 )
-from trimtab.tuners.gradients.penalties.penalty_steps import PenaltySteps
+from trimtab.tuners.gradients.penalties.penalty_steps import EARLY, PenaltySteps
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(60, 4))
@@ -98,6 +98,20 @@ def test_penalties_that_reach_their_bounds_are_the_bounds() -> None:
         )
     assert steps.why == "bottom"
     assert penalties.tolist() == [1e-4, 7e5]
+
+
+@pytest.mark.parametrize(("rival", "why"), [(0.9, "bottom"), (0.5, "hopeless")])
+def test_a_descent_that_will_not_come_below_another_is_given_up_but_not_at_once(rival: float, why: str) -> None:
+    low, high = np.full(2, 1e-4), np.full(2, 1e4)
+    steps, told = PenaltySteps(low, high, np.array([1e-3, 1e2]), rival=rival), 0
+    while steps.why is None:
+        penalties = steps.ask()
+        away = np.log(penalties)
+        loss = 0.8 + math.log1p(away @ (away * [1.0, 3.0]))
+        steps.tell(loss, 2.0 * away * [1.0, 3.0] / penalties / math.exp(loss - 0.8))
+        told += 1
+    assert steps.why == why
+    assert told > EARLY
 
 
 @pytest.mark.parametrize("model", [RidgePenalties, LogisticPenalties, SvmPenalties])

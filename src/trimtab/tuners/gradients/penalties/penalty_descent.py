@@ -91,7 +91,9 @@ class PenaltyDescent:
         check_count(self.evaluations, "the number of evaluations")
         check_count(self.every, "the number of evaluations between checkpoints")
         if not 0.0 <= self.tolerance < 1.0:
-            raise InvalidArgument(message("the tolerance is a share of the loss", got=self.tolerance, allowed="0 to 1"))
+            raise InvalidArgument(
+                message("the tolerance is a share of the loss", got=self.tolerance, allowed="0 or more, below 1")
+            )
         if self.checkpoints is not None:
             object.__setattr__(self, "checkpoints", Path(self.checkpoints).expanduser().absolute())
         for name in self.space:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from trimtab.surrogates.secant import SecantDescent
 
-__all__ = ["PenaltySteps"]
+__all__ = ["EARLY", "PenaltySteps"]
 
 Array = NDArray[np.float64]
 
@@ -64,7 +64,7 @@ class PenaltySteps:
         """
         place = self._next
         if loss == 0.0:
-            self._descent, self.why = SecantDescent(place, -math.inf, np.zeros(len(place))), "zero"
+            self.why = "zero"
             return
         if loss > 0.0 and math.isfinite(loss):
             value, slope = math.log(loss), gradient * self._asked * (self._width / loss)
