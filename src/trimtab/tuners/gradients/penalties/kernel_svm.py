@@ -30,7 +30,6 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
-from scipy.spatial.distance import cdist
 
 from trimtab.base.errors import message
 from trimtab.base.refs import Reference
@@ -68,7 +67,7 @@ class KernelModel:
 
     def scores(self, x: ArrayLike) -> Array:
         """The scores f of the rows of X, shape (n, d): (n,)."""
-        kernel = np.exp(-self.gamma * cdist(np.asarray(x, dtype=np.float64), self.support, "sqeuclidean"))
+        kernel = np.exp(-self.gamma * _squared_distances(np.asarray(x, dtype=np.float64), self.support))
         out: Array = kernel @ self.weights + self.intercept
         return out
 
@@ -133,8 +132,8 @@ class KernelSvm(PenaltyTask[Distances, KernelModel]):
         check_two_classes(self.classes)
 
     def _prepare(self, split: Split) -> Distances:
-        own = cdist(split.features, split.features, "sqeuclidean")
-        return Distances(own, cdist(split.held_features, split.features, "sqeuclidean"), split)
+        own = _squared_distances(split.features, split.features)
+        return Distances(own, _squared_distances(split.held_features, split.features), split)
 
     def _parameters(self) -> dict[str, Float]:
         gamma = self.gamma_range
@@ -213,6 +212,14 @@ def _machine(kernel: Array, y: Array, c: float) -> Machine:
             do="standardise the features, or lower the upper bound of C",
         )
     )
+
+
+def _squared_distances(here: Array, there: Array) -> Array:
+    """Of rows (m, d) and (n, d): (m, n)."""
+    # Loaded here, since it takes longer to load than the linear models do together.
+    from scipy.spatial.distance import cdist
+
+    return np.asarray(cdist(here, there, "sqeuclidean"))
 
 
 def _descent(
