@@ -42,6 +42,7 @@ from trimtab.surrogates.gp.fantasies import Fantasies, imagine
 from trimtab.surrogates.gp.heteroscedastic import NoiseModel, fit_noise
 from trimtab.surrogates.gp.input_warping import InputWarp, fit_input_warp
 from trimtab.surrogates.gp.kernels import matern52, squared_distances
+from trimtab.surrogates.gp.noise_evidence import gain_of_noise
 from trimtab.surrogates.gp.regression import Data, Hyperparameters, Posterior, condition, fit
 from trimtab.surrogates.gp.sides import cost_scale, fit_sides, make_sides
 from trimtab.surrogates.gp.surface import Surface
@@ -80,6 +81,7 @@ class Settings:
         sides: of the side surfaces, by name.
         input_warp: of the numbers, for the objective alone; None where none is worth it.
         noise: that depends on the place, in the same way.
+        noise_gain: by how many nats the losses are likelier under constant noise than under almost none.
     """
 
     power: float
@@ -87,6 +89,7 @@ class Settings:
     sides: Mapping[str, Hyperparameters] = field(default_factory=dict)
     input_warp: InputWarp | None = None
     noise: NoiseModel | None = None
+    noise_gain: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,7 @@ class Model:
         sides: surfaces of the constraints, of failure and of the cost, by name; see `trimtab.surrogates.gp.sides`.
         cost_scale: what one unit of the cost's surface is in log cost.
         noise: that depends on the place; None where it is the same everywhere.
+        noise_gain: by how many nats the losses are likelier under noise than under almost none.
     """
 
     embedding: Embedding
@@ -116,19 +120,28 @@ class Model:
     sides: Mapping[str, Surface] = field(default_factory=dict)
     cost_scale: float = 0.0
     noise: NoiseModel | None = None
+    noise_gain: float = 0.0
 
     @property
     def told_means(self) -> Array:
         """Posterior means at the feasible trials, shape (len(told_rows),)."""
         return self.posterior.fitted[self.told_rows]
 
+    def noise_at_best(self, shown: float = 0.0) -> float:
+        """Variance of the noise of the trial of lowest posterior mean, known noise included; 0 where none is told.
+
+        Arguments:
+            shown: the `noise_gain` up to which the fitted noise counts for none.
+        """
+        fitted = self.posterior.hyperparameters.noise if self.noise_gain > shown else 0.0
+        return fitted + self.known_noise_at_best if len(self.told_rows) else 0.0
+
     @property
-    def noise_at_best(self) -> float:
-        """Variance of the noise of the trial of lowest posterior mean, known noise included; 0 where none is told."""
+    def known_noise_at_best(self) -> float:
+        """The part of `noise_at_best` that the trial told, or that was found to depend on the place."""
         if not len(self.told_rows):
             return 0.0
-        row = self.told_rows[int(self.told_means.argmin())]
-        return float(self.posterior.hyperparameters.noise + self.posterior.known[row])
+        return float(self.posterior.known[self.told_rows[int(self.told_means.argmin())]])
 
     def predict(self, unit: Array) -> tuple[Array, Array]:
         """Mean and variance of the warped loss at unit coordinates (m, d): (m,), (m,)."""
@@ -192,8 +205,9 @@ def fit_settings(evidence: Evidence, unit: Array, embedding: Embedding) -> Setti
     input_warp, hyperparameters = fit_input_warp(data, unit, embedding.place, plain) or (None, plain)
     if input_warp is not None:
         data = replace(data, features=embedding.warped(input_warp).features(unit))
+    gain = gain_of_noise(data, hyperparameters)
     noise, hyperparameters = fit_noise(data, hyperparameters, told) or (None, hyperparameters)
-    return Settings(power, hyperparameters, fit_sides(evidence, features, embedding), input_warp, noise)
+    return Settings(power, hyperparameters, fit_sides(evidence, features, embedding), input_warp, noise, gain)
 
 
 def build(evidence: Evidence, unit: Array, embedding: Embedding, settings: Settings) -> Model:
@@ -223,6 +237,7 @@ def build(evidence: Evidence, unit: Array, embedding: Embedding, settings: Setti
         sides=make_sides(evidence, plain.features(unit), plain, settings.sides),
         cost_scale=cost_scale(evidence),
         noise=settings.noise,
+        noise_gain=settings.noise_gain,
     )
 
 

@@ -60,6 +60,7 @@ from trimtab.surrogates.gp import COST, Embedding, Model, Settings, build, finge
 from trimtab.surrogates.threads import single_thread
 from trimtab.surrogates.untried import is_listable, keys, left
 from trimtab.tuners.values.initial_design import design_point
+from trimtab.tuners.values.probing import agreement, is_waiting, probe
 from trimtab.tuners.values.quasi_newton import QUASI_NEWTON_REFS
 from trimtab.tuners.values.quasi_newton import finish as finish_descents
 from trimtab.tuners.values.quasi_random import SOBOL_REFS
@@ -169,6 +170,9 @@ They believe what each trial told, and would shrink around one that was lucky. O
 functions came to less than this within twenty trials, and most that are rough on a small scale did not.
 """
 
+SHOWN = 2.0
+"""Nats by which the losses have to be likelier under that noise than under almost none: a few may fall either way."""
+
 DRAWS, RIVALS = 16, 32
 """Draws of the objective by which that is reckoned with, and told trials that may be the best in one of them."""
 
@@ -198,11 +202,6 @@ def scheduled(told: int) -> int:
     while size + size // 16 <= told and size >= REFIT_EACH:
         size += size // 16
     return size
-
-
-def _is_local(model: Model | None) -> bool:
-    """Whether local steps may know more than the model does: values without much noise, and no gradients."""
-    return model is None or (model.noise_at_best <= ROUGH and model.posterior.derivatives is None)
 
 
 @dataclass(frozen=True)
@@ -266,9 +265,9 @@ class GaussianProcess:
                     reason = f"initial design, {view.known + 1} of {wanted}"
                 else:
                     model = self._model(view)
-                    step = finish(view, key) if self._may_finish(view) and _is_local(model) else None
+                    step = self._local(view, model, key) if self._may_finish(view) else None
                     if step is not None:
-                        return step[0], NAME, step[1]
+                        return step
                     if model is not None:
                         found = self._maximise(view, model, key)
                         return None if found is None else (found[0], self.name, found[1])
@@ -283,6 +282,24 @@ class GaussianProcess:
         """A step or start of a descent, if it is due. It can do with one trial, so only a design asked for precedes."""
         designed = self.initial_design is None or view.known >= self.initial_design
         return finish_descents(view, key) if designed and self._may_finish(view) else None
+
+    def _local(self, view: View, model: Model | None, key: Key) -> tuple[Array, str, str] | None:
+        """A local step, if it is due and may know more than the model does: no gradients, and not much noise.
+
+        Where the model suspects noise and nothing has told it from roughness yet, a probe in place of the first of them.
+        """
+        if model is not None and model.posterior.derivatives is not None:
+            return None
+        exact: bool | None = True
+        if model is not None and model.noise_at_best(SHOWN) > ROUGH:
+            exact = agreement(view.evidence(self.most), view.space)
+            if exact is False or model.known_noise_at_best > ROUGH or is_waiting(view):
+                return None
+        step = finish(view, key)
+        if step is None or exact:
+            return None if step is None else (step[0], NAME, step[1])
+        beside = probe(view, key)
+        return None if beside is None else (beside, self.name, "beside the best trial, to tell noise from roughness")
 
     def _wanted(self, space: Space) -> int:
         """How many trials the initial design has."""

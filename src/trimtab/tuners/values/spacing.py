@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from trimtab.space import Space
 from trimtab.surrogates.evidence import Evidence
+from trimtab.tuners.values.probing import beside
 from trimtab.tuners.values.quasi_newton import NAME as QUASI_NEWTON
 from trimtab.tuners.values.standing import NAME
 
@@ -33,7 +34,14 @@ WIDEST = 0.4
 
 
 def thinned(evidence: Evidence, space: Space) -> Evidence:
-    """Evidence without the local steps that ended beside a better trial, or an earlier one that is as good."""
+    """Evidence without the local steps that ended beside a better trial, or an earlier one that is as good.
+
+    And without probes (`trimtab.tuners.values.probing`) that told what the trial beside them did.
+    """
+    pairs, equal = beside(evidence, space)
+    repeated = pairs[equal].max(axis=1)
+    if repeated.size:
+        evidence = evidence[np.setdiff1d(np.arange(len(evidence.losses)), repeated)]
     steps = evidence.proposed_by(NAME) | evidence.proposed_by(QUASI_NEWTON)
     local = np.flatnonzero(steps & evidence.good)
     if not local.size:
