@@ -220,7 +220,7 @@ def test_with_gradients_it_needs_fewer_trials_and_no_local_steps(seed: int) -> N
         assert (NAME in {name for *_, name in rows}) is not gradient
         return min(valley(params, False).values["value"] for params, *_ in rows)
 
-    assert lowest(True, 18) < lowest(False, 24)
+    assert lowest(True, 12) < lowest(False, 18)
 
 
 def test_told_errors_end_local_steps_too() -> None:

@@ -2,16 +2,16 @@
 
     g = max over l, v of log p(y | l, v) p(l)  -  max over l of log p(y | l, v0) p(l)
 
-in nats, with the length-scales l under their prior (`trimtab.surrogates.gp.priors`), the variance v of the noise without
-one, and v0 all but none. Fitted noise is a point estimate: half a dozen values on a line of noise and on a line of none
-may give the same one, since its prior has its mode where noise would matter. The ratio says which of them it is. For
-regular models 2 g is about chi-squared with one degree of freedom where there is no noise (S. S. Wilks, "The large-sample
-distribution of the likelihood ratio for testing composite hypotheses", Annals of Mathematical Statistics 9, 1938), and as
-v0 lies at the end of its range, half of its mass is at 0 (S. G. Self and K.-Y. Liang, JASA 82, 1987): 1.35 nats are
-exceeded once in twenty times, 2 once in forty-five.
+in nats, with the length-scales l under their prior (`trimtab.surrogates.gp.priors`), the variance v of the noise
+without one, and v0 all but none. Fitted noise is a point estimate: half a dozen values on a line of noise and on a
+line of none may give the same one, since its prior has its mode where noise would matter. The ratio says which of them
+it is. For regular models 2 g is about chi-squared with one degree of freedom where there is no noise (S. S. Wilks,
+"The large-sample distribution of the likelihood ratio for testing composite hypotheses", Annals of Mathematical
+Statistics 9, 1938), and as v0 lies at the end of its range, half of its mass is at 0 (S. G. Self and K.-Y. Liang, JASA
+82, 1987): 1.35 nats are exceeded once in twenty times, 2 once in forty-five.
 
-The first maximum is taken where the fit ended, which saw a prior of v too, so g is rather too small, and 0 where it comes
-out below; the second is found by L-BFGS-B from there. A function that is rough on a scale finer than the trials'
+The first maximum is taken where the fit ended, which saw a prior of v too, so g is rather too small, and 0 where it
+comes out below; the second is found by L-BFGS-B from there. A function that is rough on a scale finer than the trials'
 distances looks like noise.
 """
 

@@ -11,7 +11,8 @@ of any kind. An ask
    the length-scales, losses warped, inputs warped and noise that varies where that pays; failures count as the
    worst loss seen, and beside it, like each named constraint, they get a surface of their own;
 4. takes a local step where these have been paying, or are due (`trimtab.tuners.values.trust_region`), and the
-   surrogate does not put differences among the best trials down to noise; not where trials tell gradients, which the
+   surrogate does not put differences among the best trials down to noise; where it first does, one trial beside the
+   best tells whether that is so (`trimtab.tuners.values.probing`). Not where trials tell gradients, which the
    surrogate learns from and those steps do not;
 5. maximises the logarithm of: the expected improvement, times the probability that the trial neither fails
    nor breaks a constraint, times the users' priors, over a power of the cost; over snapped and feasible
@@ -286,20 +287,21 @@ class GaussianProcess:
     def _local(self, view: View, model: Model | None, key: Key) -> tuple[Array, str, str] | None:
         """A local step, if it is due and may know more than the model does: no gradients, and not much noise.
 
-        Where the model suspects noise and nothing has told it from roughness yet, a probe in place of the first of them.
+        Where the model suspects noise and nothing has told it from roughness yet, a probe in place of the first.
         """
         if model is not None and model.posterior.derivatives is not None:
             return None
-        exact: bool | None = True
+        exact, evidence = True, view.evidence(self.most)
         if model is not None and model.noise_at_best(SHOWN) > ROUGH:
-            exact = agreement(view.evidence(self.most), view.space)
-            if exact is False or model.known_noise_at_best > ROUGH or is_waiting(view):
+            agreed = agreement(evidence, view.space)
+            if agreed is False or model.known_noise_at_best > ROUGH or is_waiting(view, evidence):
                 return None
+            exact = agreed is True
         step = finish(view, key)
         if step is None or exact:
             return None if step is None else (step[0], NAME, step[1])
-        beside = probe(view, key)
-        return None if beside is None else (beside, self.name, "beside the best trial, to tell noise from roughness")
+        raw = probe(view, evidence, key)
+        return None if raw is None else (raw, self.name, "beside the best trial, to tell noise from roughness")
 
     def _wanted(self, space: Space) -> int:
         """How many trials the initial design has."""
