@@ -61,7 +61,7 @@ from trimtab.surrogates.gp import COST, Embedding, Model, Settings, build, finge
 from trimtab.surrogates.threads import single_thread
 from trimtab.surrogates.untried import is_listable, keys, left
 from trimtab.tuners.values.initial_design import design_point
-from trimtab.tuners.values.probing import agreement, is_waiting, probe
+from trimtab.tuners.values.probing import PROBING_REFS, agreement, is_waiting, probe
 from trimtab.tuners.values.quasi_newton import QUASI_NEWTON_REFS
 from trimtab.tuners.values.quasi_newton import finish as finish_descents
 from trimtab.tuners.values.quasi_random import SOBOL_REFS
@@ -236,7 +236,7 @@ class GaussianProcess:
 
     name: ClassVar[str] = "gp"
     needs: ClassVar[Info] = Info.VALUES
-    refs: ClassVar[tuple[Reference, ...]] = GP_REFS + TRUST_REGION_REFS + QUASI_NEWTON_REFS + SOBOL_REFS
+    refs: ClassVar[tuple[Reference, ...]] = GP_REFS + TRUST_REGION_REFS + PROBING_REFS + QUASI_NEWTON_REFS + SOBOL_REFS
 
     def ask(self, history: History[Space], count: int, key: Key) -> list[Suggestion]:
         """`count` configurations; fewer where a small space has no more that were not tried."""

@@ -20,15 +20,26 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from trimtab.base.refs import Reference
 from trimtab.base.seeds import Key
 from trimtab.space import Space
 from trimtab.surrogates.evidence import Evidence
 from trimtab.surrogates.untried import keys
 from trimtab.tuners.values.view import View
 
-__all__ = ["EXACT", "STEP", "agreement", "beside", "is_waiting", "probe"]
+__all__ = ["EXACT", "PROBING_REFS", "STEP", "agreement", "beside", "is_waiting", "probe"]
 
 Array = NDArray[np.float64]
+
+PROBING_REFS = (
+    Reference(
+        authors="Moré, Jorge J. and Wild, Stefan M.",
+        title="Estimating Computational Noise",
+        year=2011,
+        venue="SIAM Journal on Scientific Computing 33(3), 1292-1314",
+        doi="10.1137/100786125",
+    ),
+)
 
 STEP = 1e-6
 """How far a probe is from the best trial in each continuous parameter, in unit coordinates."""
