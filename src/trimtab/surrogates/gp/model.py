@@ -131,7 +131,7 @@ class Model:
         """Variance of the noise of the trial of lowest posterior mean, known noise included; 0 where none is told.
 
         Arguments:
-            shown: the `noise_gain` up to which the fitted noise counts for none.
+            shown: the `noise_gain` up to which the fitted noise counts for none; below 0 it always counts.
         """
         fitted = self.posterior.hyperparameters.noise if self.noise_gain > shown else 0.0
         return fitted + self.known_noise_at_best if len(self.told_rows) else 0.0

@@ -61,7 +61,7 @@ from trimtab.surrogates.gp import COST, Embedding, Model, Settings, build, finge
 from trimtab.surrogates.threads import single_thread
 from trimtab.surrogates.untried import is_listable, keys, left
 from trimtab.tuners.values.initial_design import design_point
-from trimtab.tuners.values.probing import PROBING_REFS, agreement, is_waiting, probe
+from trimtab.tuners.values.probing import PROBING_REFS, agreement, continuous, is_waiting, probe
 from trimtab.tuners.values.quasi_newton import QUASI_NEWTON_REFS
 from trimtab.tuners.values.quasi_newton import finish as finish_descents
 from trimtab.tuners.values.quasi_random import SOBOL_REFS
@@ -292,7 +292,9 @@ class GaussianProcess:
         if model is not None and model.posterior.derivatives is not None:
             return None
         exact, evidence = True, view.evidence(self.most)
-        if model is not None and model.noise_at_best(SHOWN) > ROUGH:
+        # Where no probe can settle it, the fitted noise is taken at its word.
+        shown = SHOWN if continuous(view.space).any() else -1.0
+        if model is not None and model.noise_at_best(shown) > ROUGH:
             agreed = agreement(evidence, view.space)
             if agreed is False or model.known_noise_at_best > ROUGH or is_waiting(view, evidence):
                 return None

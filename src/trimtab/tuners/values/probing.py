@@ -27,7 +27,7 @@ from trimtab.surrogates.evidence import Evidence
 from trimtab.surrogates.untried import keys
 from trimtab.tuners.values.view import View
 
-__all__ = ["EXACT", "PROBING_REFS", "STEP", "agreement", "beside", "is_waiting", "probe"]
+__all__ = ["EXACT", "PROBING_REFS", "STEP", "agreement", "beside", "continuous", "is_waiting", "probe"]
 
 Array = NDArray[np.float64]
 
@@ -69,7 +69,7 @@ def beside(evidence: Evidence, space: Space) -> tuple[NDArray[np.intp], NDArray[
         space: whose coordinates it has.
     """
     rows = np.flatnonzero(evidence.good)
-    if len(rows) < 2 or not _continuous(space).any():
+    if len(rows) < 2 or not continuous(space).any():
         return np.empty((0, 2), dtype=np.intp), np.empty(0, dtype=np.bool_)
     unit = _filled(space, evidence.raw)
     found = cKDTree(unit[rows]).query_pairs(2.0 * STEP, p=np.inf, output_type="ndarray")
@@ -95,7 +95,7 @@ def probe(view: View, evidence: Evidence, key: Key) -> Array | None:
         return None
     best = evidence.raw[int(np.nanargmin(evidence.losses))]
     centre = space.to_unit(best[None, :])[0]
-    free = _continuous(space) & ~np.isnan(centre)
+    free = continuous(space) & ~np.isnan(centre)
     sides = np.where(key.child("probe").generator().random(len(centre)) < 0.5, -STEP, STEP)
     for side in (sides, -sides):
         unit = np.nan_to_num(centre, nan=0.5) + side
@@ -120,7 +120,7 @@ def is_waiting(view: View, evidence: Evidence) -> bool:
     return bool((np.asarray(gaps) <= 2.0 * STEP).any())
 
 
-def _continuous(space: Space) -> NDArray[np.bool_]:
+def continuous(space: Space) -> NDArray[np.bool_]:
     """Which columns take a step as small as one likes, shape (d,)."""
     return np.array([column.kind == "float" and column.size is None for column in space.columns], dtype=np.bool_)
 
