@@ -22,7 +22,8 @@ from trimtab.trust.fitted import evidence_of, fitted
 from trimtab.trust.optimum_posterior import OptimumRegion, optimum_note, optimum_posterior
 from trimtab.trust.optimum_posterior.annealed import annealed, annealed_rho, entropies
 from trimtab.trust.optimum_posterior.draws import drawn_minima, tie_scores
-from trimtab.trust.optimum_posterior.inflation import ASKED, drawn_inflations, surprises
+from trimtab.trust.optimum_posterior.inflation import ASKED, drawn_inflations, surprise
+from trimtab.trust.optimum_posterior.mixture import Member, drawn_mixture, mixture_scores, plausible
 
 SPACE = Space(x=Float(0.0, 1.0), y=Float(1e-4, 1.0, log=True), kind=Categorical(["a", "b"]))
 LINE = Space(x=Float(0.0, 1.0))
@@ -157,36 +158,40 @@ def imagined(model: Model, scale: float, seed: int) -> Model:
     return replace(model, posterior=condition(data, posterior.hyperparameters))
 
 
-def test_surprises_are_those_of_a_model_of_all_other_trials() -> None:
+def test_a_surprise_is_that_of_a_model_of_all_other_trials() -> None:
     model, _ = line(8)
     posterior = model.posterior
     noise = posterior.hyperparameters.noise
-    for left in range(8):
-        rest = np.arange(8) != left
+    for left in ([0], [7], [2, 5], [1, 3, 6]):
+        rest = np.setdiff1d(np.arange(8), left)
         data = Data(posterior.features[rest], posterior.values[rest], posterior.known[rest], posterior.groups, 1)
         lower = condition(data, posterior.hyperparameters).lower
-        # The constant's own uncertainty is added to the variance of the prediction.
-        cross = matern52(squared_distances(posterior.features[left : left + 1], data.features) / posterior.scales**2)[0]
+        # The constant's own uncertainty is added to the covariance of the prediction.
+        there = posterior.features[left]
+        cross = matern52(squared_distances(there, data.features) / posterior.scales**2)
         inverse = np.linalg.inv(lower @ lower.T)
         total = inverse.sum()
         mean = float(inverse.sum(axis=0) @ data.values) / total
-        predicted = mean + cross @ inverse @ (data.values - mean)
-        variance = 1.0 + noise - cross @ inverse @ cross + (1.0 - cross @ inverse.sum(axis=1)) ** 2 / total
-        expected = (posterior.values[left] - predicted) / np.sqrt(variance)
-        assert surprises(model)[left] == pytest.approx(expected, rel=1e-4)
+        residual = posterior.values[left] - mean - cross @ inverse @ (data.values - mean)
+        lack = 1.0 - cross @ inverse.sum(axis=1)
+        prior = matern52(squared_distances(there) / posterior.scales**2) + noise * np.eye(len(left))
+        covariance = prior - cross @ inverse @ cross.T + np.outer(lack, lack) / total
+        expected = residual @ np.linalg.solve(covariance, residual)
+        assert surprise(model, np.array(left)) == pytest.approx(expected, rel=1e-4)
 
 
-def test_surprises_have_unit_variance_under_the_model_and_inflation_finds_a_factor() -> None:
-    model, squares, plain, narrow = line(25)[0], [], [], []
+def test_a_surprise_is_chi_square_under_the_model_and_inflation_finds_a_factor() -> None:
+    model, asked, found, plain, narrow = line(25)[0], np.array([2, 9, 14]), [], [], []
     for seed in range(200):
         right, small = imagined(model, 1.0, seed), imagined(model, 3.0, seed)
-        squares.append(np.mean(surprises(right) ** 2))
+        found.append(surprise(right, asked))
         plain.append(np.median(drawn_inflations(right, 400, np.random.default_rng(0))))
-        assert surprises(small) == pytest.approx(3.0 * surprises(right), rel=1e-6)
+        assert surprise(small, asked) == pytest.approx(9.0 * found[-1], rel=1e-6)
         narrow.append(np.median(drawn_inflations(small, 400, np.random.default_rng(0))))
-    # The mean of 200 means of 25 dependent squares of variance 2.
-    assert np.mean(squares) == pytest.approx(1.0, abs=0.1)
-    assert 1.0 <= np.median(plain) < 1.5
+    # Chi-square with 3 degrees of freedom: mean 3 and variance 6, here of 200.
+    assert np.mean(found) == pytest.approx(3.0, abs=0.6)
+    assert np.mean(np.array(found) > 2.366) == pytest.approx(0.5, abs=0.12)
+    assert 1.0 <= np.median(plain) < 1.6
     assert 2.5 < np.median(narrow) < 4.5
 
 
@@ -194,7 +199,7 @@ def test_inflations_are_drawn_from_the_posterior_of_a_scale_and_never_below_one(
     told, _ = line(25)
     model, sure = imagined(told, 20.0, 0), imagined(told, 1e-3, 0)
     best = np.argsort(model.posterior.values)[:ASKED]
-    size = np.sum(surprises(model)[best] ** 2)
+    size = surprise(model, best)
     factors = drawn_inflations(model, 20_000, np.random.default_rng(0))
     # Quantiles of chi-square with 3 degrees of freedom, at levels of 0.8, 0.5 and 0.2.
     assert np.quantile(factors**2, [0.2, 0.5, 0.8]) == pytest.approx(size / np.array([4.6416, 2.366, 1.0052]), rel=0.05)
@@ -215,9 +220,8 @@ def test_a_deep_hole_between_trials_inflates_draws_and_leaves_the_published_temp
     assert estimated.inflation > 1.5
     assert estimated.rho == pytest.approx(published.rho, rel=0.02)
     assert warmer.rho == pytest.approx((published.rho or 0.0) / 9.0, rel=0.02)
-    assert (
-        optimum_posterior(history, draws=100).region().share > optimum_posterior(history, inflation=1.0).region().share
-    )
+    shares = [optimum_posterior(history, settings=1, inflation=a).region().share for a in ("auto", 1.0)]  # type: ignore[arg-type]
+    assert shares[0] > shares[1]
 
 
 def test_a_right_process_covers_at_its_level_and_an_estimate_repairs_one_that_is_too_sure() -> None:
@@ -237,13 +241,60 @@ def test_a_right_process_covers_at_its_level_and_an_estimate_repairs_one_that_is
             for column, factors in enumerate((1.0, drawn_inflations(here, 100, rng))):
                 minima = drawn_minima(here, LINE, optimum, 100, factors, rng)
                 score = tie_scores(here, optimum, place[None, :])[0]
-                held[row, column] += score <= np.quantile(minima.scores, 0.8, method="higher")
+                held[row, column] += score <= np.quantile(tie_scores(here, optimum, minima.unit), 0.8, method="higher")
     plain, estimated = held.T / 60.0
     # The standard error of a share of 0.8 is 0.05.
     assert plain[0] == pytest.approx(0.8, abs=0.15)
     assert estimated[0] >= 0.7
     assert plain[1] < 0.6
     assert estimated[1] >= 0.7
+
+
+def test_a_mixture_scores_by_the_mean_probability_of_being_as_good_as_the_predicted_optimum() -> None:
+    model, _ = line()
+    there = np.array([[0.1], [0.5], [0.8]])
+    twin = replace(model, posterior=condition(as_data(model), Hyperparameters(np.array([0.4]), 1e-3)))
+    members = [Member(model, np.array([0.8]), np.array([1.0, 2.0])), Member(twin, np.array([0.75]), np.array([1.5]))]
+    r, other = tie_scores(model, np.array([0.8]), there), tie_scores(twin, np.array([0.75]), there)
+    slow = [
+        -0.5 * (0.5 * (normal_cdf(-a) + normal_cdf(-a / 2.0)) + normal_cdf(-b / 1.5))
+        for a, b in zip(r, other, strict=True)
+    ]
+    assert mixture_scores(members, there) == pytest.approx(slow, rel=1e-9)
+    assert mixture_scores(members[:1], np.array([[0.8]]))[0] == -0.5
+
+
+def normal_cdf(x: float) -> float:
+    return 0.5 * math.erfc(-x / math.sqrt(2.0))
+
+
+def as_data(model: Model) -> Data:
+    posterior = model.posterior
+    return Data(posterior.features, posterior.values, posterior.known, posterior.groups, 1)
+
+
+def test_plausible_settings_are_of_the_same_trials_and_one_is_the_fit() -> None:
+    model, _ = line(10)
+    assert plausible(model, 1, np.random.default_rng(0)) == [model]
+    drawn = plausible(model, 8, np.random.default_rng(0))
+    assert len({each.posterior.hyperparameters.noise for each in drawn}) == 8
+    for each in drawn:
+        assert each.posterior.values is model.posterior.values
+        assert each.best == pytest.approx(each.predict(each.posterior.features)[0].min(), abs=1e-6)
+    again = plausible(model, 8, np.random.default_rng(0))
+    assert [each.best for each in again] == [each.best for each in drawn]
+
+
+def test_draws_are_shared_out_among_settings() -> None:
+    model, _ = line()
+    models = plausible(model, 3, np.random.default_rng(0))
+    mixture = drawn_mixture(models, LINE, np.array([0.8]), 10, "auto", np.random.default_rng(1))
+    assert mixture.unit.shape == (12, 1)
+    assert [len(each.inflations) for each in mixture.members] == [4, 4, 4]
+    for each in mixture.members:
+        assert each.model.predict(each.optimum[None, :])[0] <= each.model.predict(mixture.unit)[0].min() + 1e-9
+    fixed = drawn_mixture(models, LINE, np.array([0.8]), 10, 1.5, np.random.default_rng(1))
+    assert fixed.inflation == 1.5
 
 
 def test_a_maximised_objective_is_the_same_study_turned_over_and_calls_agree() -> None:
@@ -325,6 +376,8 @@ def test_errors_say_what_is_allowed() -> None:
         optimum_posterior(history, inflation=0.0)
     with pytest.raises(InvalidArgument, match="or 'auto'"):
         optimum_posterior(history, inflation="huge")  # type: ignore[arg-type]
+    with pytest.raises(InvalidArgument, match="settings must be a whole number"):
+        optimum_posterior(history, settings=0)
     with pytest.raises(InvalidArgument, match="draws must be a whole number"):
         optimum_posterior(history, draws=0)
     with pytest.raises(UnknownName, match="has no trial that is complete and feasible"):

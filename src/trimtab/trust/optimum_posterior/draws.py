@@ -8,12 +8,12 @@ Global Optimization 44, 2009, recalled). With mean m, covariance C and inflation
     f = m + a chol(C) e,   e ~ N(0, 1),   x* = argmin f,   f* = min f.
 
 Points are spread over the space and around the best trials, and then, for a second set of draws, around the minimisers
-of the first. A region is made of the configurations that are hard to tell from the predicted optimum z = argmin m:
+of the first. A region is made of the configurations that are hard to tell from the predicted optimum z = argmin m, by
 
-    score(x) = (m(x) - m(z)) / sd(f(x) - f(z)),   region = {x : score(x) <= t},
+    r(x) = (m(x) - m(z)) / sd(f(x) - f(z)),   region = {x : r(x) <= t},
 
-where t is the quantile of the scores of the drawn minimisers. So the region holds the stated share of them, whatever
-the space is made of; no density is estimated.
+where t is the quantile over the drawn minimisers. So the region holds the stated share of them, whatever the space is
+made of; no density is estimated. `trimtab.trust.optimum_posterior.mixture` has the region of several such processes.
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ class Minima:
     Arguments:
         unit: unit coordinates of the minimiser of each draw, nan where inactive, shape (s, d).
         values: the minima, in the model's warped units, shape (s,).
-        scores: `tie_scores` of the minimisers, shape (s,).
+        optimum: unit coordinates of the point of lowest mean that was looked at, shape (d,).
     """
 
     unit: Array
     values: Array
-    scores: Array
+    optimum: Array
 
 
 def drawn_minima(
@@ -63,7 +63,7 @@ def drawn_minima(
     Arguments:
         model: a fitted surrogate.
         space: that it is about.
-        optimum: unit coordinates of the predicted optimum, shape (d,).
+        optimum: unit coordinates of a predicted optimum, beside which draws are looked at, shape (d,).
         draws: s, how many.
         inflation: factor of the posterior's standard deviations, one or that of each draw, shape () or (s,).
         rng: of the draws.
@@ -81,7 +81,7 @@ def drawn_minima(
         found = points[places]
         if not last:
             points = _points(space, np.vstack([found, good]), rng)
-    return Minima(found, values.min(axis=1), tie_scores(model, optimum, found))
+    return Minima(found, values.min(axis=1), points[mean.argmin()])
 
 
 def tie_scores(model: Model, optimum: Array, unit: Array) -> Array:

@@ -20,8 +20,9 @@ from trimtab.surrogates.certificates import Certificate, certified_minimum
 from trimtab.surrogates.gp import Model, NotPositiveDefinite
 from trimtab.trust.fitted import MOST, evidence_of, fitted, one_objective
 from trimtab.trust.optimum_posterior.annealed import annealed
-from trimtab.trust.optimum_posterior.draws import allowed, drawn_minima, tie_scores
-from trimtab.trust.optimum_posterior.inflation import Inflation, drawn_inflations
+from trimtab.trust.optimum_posterior.draws import allowed
+from trimtab.trust.optimum_posterior.inflation import Inflation
+from trimtab.trust.optimum_posterior.mixture import Member, drawn_mixture, mixture_scores, plausible
 from trimtab.trust.optimum_posterior.regions import OptimumRegion, ParameterRegion
 from trimtab.trust.quantiles import normal_quantile
 
@@ -49,6 +50,9 @@ METHODS: dict[str, str] = {
 EPSILON = 0.01
 """Gap of the certificate that is asked for, in standard deviations of the losses."""
 
+SETTINGS = 12
+"""How many settings of the surrogate draws are shared out among."""
+
 VOLUME = 4096
 """Points by which the share of the joint region is measured."""
 
@@ -68,6 +72,7 @@ class OptimumPosterior:
         optimum: unit coordinates of the predicted optimum, shape (d,).
         certificate: of the predicted optimum, in units of losses.
         inflation: factor of the surrogate's standard deviations; the median where it was estimated.
+        members: the settings of the surrogate that values, and the places of draws, were drawn under.
         rho: the inverse temperature of the annealed posterior; None for draws.
     """
 
@@ -81,6 +86,7 @@ class OptimumPosterior:
     optimum: Array
     certificate: Certificate
     inflation: float
+    members: tuple[Member, ...]
     rho: float | None = None
 
     def contains(self, params: Sequence[Params], level: float = 0.95) -> NDArray[np.bool_]:
@@ -128,7 +134,7 @@ class OptimumPosterior:
     def _scores(self, unit: Array) -> Array:
         """What the joint region is made by, shape (m,)."""
         if self.method == "draws":
-            return tie_scores(self.model, self.optimum, unit)
+            return mixture_scores(self.members, unit)
         return self.model.predict(unit)[0]
 
     def _threshold(self, level: float) -> float:
@@ -192,8 +198,8 @@ class OptimumPosterior:
     def _caveats(self) -> tuple[str, ...]:
         """What the regions do not cover."""
         notes = [
-            "These are probabilities of the surrogate's posterior, with one set of hyperparameters; a function that it"
-            " models badly is covered less often than they say.",
+            "These are probabilities of the surrogate's posterior; a function that it models badly is covered less"
+            " often than they say.",
             "The range of the value covers less than its level: a bottom narrower than the gaps between trials is not"
             " foreseen.",
         ]
@@ -213,6 +219,7 @@ def optimum_posterior(
     method: Method = "draws",
     draws: int = 1000,
     inflation: Inflation = "auto",
+    settings: int = SETTINGS,
     most: int = MOST,
     seconds: float = 2.0,
     key: Key | None = None,
@@ -227,6 +234,8 @@ def optimum_posterior(
         inflation: factor of the surrogate's standard deviations, > 0; 1 for the plain posterior; "auto" for one that
             the best trials tell, with what is not known of it: see `trimtab.trust.optimum_posterior.inflation`.
             The places of "annealed" are then by the published rule.
+        settings: of the surrogate that draws are shared out among, at least 1: see
+            `trimtab.trust.optimum_posterior.mixture`; 1 for those that fit best alone, in a fraction of the time.
         most: observations that the surrogate is fitted to.
         seconds: wall time at most of the certificate of the predicted optimum.
         key: of the random numbers; by default made of the study's seed, so that repeated calls agree.
@@ -241,6 +250,7 @@ def optimum_posterior(
             message("unknown posterior of the optimum", got=method, allowed=", ".join(METHODS), do="use 'draws'")
         )
     check_count(draws, "draws", do="1000 are enough for 95%")
+    check_count(settings, "settings", do="use 1 for the settings that fit best")
     if inflation != "auto" and (isinstance(inflation, str) or not 0.0 < inflation < np.inf):
         raise InvalidArgument(
             message("inflation must be positive", got=inflation, allowed="0 < inflation < inf, or 'auto'")
@@ -255,7 +265,7 @@ def optimum_posterior(
         )
     rng = (key or Key(study.seed, purpose="optimum")).generator()
     try:
-        return posterior_of(model, space, seen.objectives[0], certificate, rng, method, draws, inflation)
+        return posterior_of(model, space, seen.objectives[0], certificate, rng, method, draws, inflation, settings)
     except NotPositiveDefinite as error:
         raise InvalidArgument(
             message(f"the surrogate of study {study.name!r} cannot be drawn from: {error}")
@@ -271,6 +281,7 @@ def posterior_of(
     method: Method = "draws",
     draws: int = 1000,
     inflation: Inflation = "auto",
+    settings: int = SETTINGS,
 ) -> OptimumPosterior:
     """What `optimum_posterior` makes of a fitted surrogate.
 
@@ -280,22 +291,32 @@ def posterior_of(
         objective: of the study.
         certificate: of the predicted optimum, in units of losses, with a configuration.
         rng: of the draws.
-        method, draws, inflation: as there.
+        method, draws, inflation, settings: as there.
 
     Raises:
         NotPositiveDefinite: the process cannot be drawn from.
     """
     optimum = space.to_unit(space.encode_many([certificate.params or {}]))[0]
-    factors = drawn_inflations(model, draws, rng) if inflation == "auto" else np.array(inflation)
-    middle = float(np.median(factors))
-    minima = drawn_minima(model, space, optimum, draws, factors, rng)
-    common = (model, space, objective, method)
+    mixture = drawn_mixture(plausible(model, settings, rng), space, optimum, draws, inflation, rng)
     if method == "draws":
-        return OptimumPosterior(*common, minima.unit, minima.values, minima.scores, optimum, certificate, middle)
-    # Its temperature does not come from deviations, so that an estimate of theirs has no say in it.
-    found = annealed(model, space, draws, 1.0 if inflation == "auto" else middle, rng)
+        unit, scores, rho = mixture.unit, mixture_scores(mixture.members, mixture.unit), None
+    else:
+        # Its temperature does not come from deviations, so that an estimate of theirs has no say in it.
+        found = annealed(model, space, draws, 1.0 if inflation == "auto" else inflation, rng)
+        unit, scores, rho = found.unit, found.means, found.rho
     return OptimumPosterior(
-        *common, found.unit, minima.values, found.means, optimum, certificate, middle, rho=found.rho
+        model=model,
+        space=space,
+        objective=objective,
+        method=method,
+        unit=unit,
+        values=mixture.values,
+        scores=scores,
+        optimum=optimum,
+        certificate=certificate,
+        inflation=mixture.inflation,
+        members=mixture.members,
+        rho=rho,
     )
 
 
