@@ -22,7 +22,7 @@ from trimtab.trust.fitted import evidence_of, fitted
 from trimtab.trust.optimum_posterior import OptimumRegion, optimum_note, optimum_posterior
 from trimtab.trust.optimum_posterior.annealed import annealed, annealed_rho, entropies
 from trimtab.trust.optimum_posterior.draws import drawn_minima, tie_scores
-from trimtab.trust.optimum_posterior.inflation import ASKED, drawn_inflations, surprise
+from trimtab.trust.optimum_posterior.inflation import ASKED, asked, drawn_inflations, surprise
 from trimtab.trust.optimum_posterior.mixture import Member, drawn_mixture, mixture_scores, plausible
 
 SPACE = Space(x=Float(0.0, 1.0), y=Float(1e-4, 1.0, log=True), kind=Categorical(["a", "b"]))
@@ -283,6 +283,21 @@ def test_plausible_settings_are_of_the_same_trials_and_one_is_the_fit() -> None:
         assert each.best == pytest.approx(each.predict(each.posterior.features)[0].min(), abs=1e-6)
     again = plausible(model, 8, np.random.default_rng(0))
     assert [each.best for each in again] == [each.best for each in drawn]
+
+
+def test_the_best_trials_have_no_say_in_the_settings() -> None:
+    model, _ = line(10)
+    values = model.posterior.values.copy()
+    best = asked(model)
+    assert sorted(values[best]) == sorted(values)[:ASKED]
+    values[best] -= [0.0, 3.0, 6.0]
+    lower = replace(as_data(model), values=values)
+    other = replace(model, posterior=condition(lower, model.posterior.hyperparameters))
+    pairs = [plausible(each, 4, np.random.default_rng(0)) for each in (model, other)]
+    for one, two in zip(*pairs, strict=True):
+        assert np.array_equal(one.posterior.hyperparameters.logs, two.posterior.hyperparameters.logs)
+        assert surprise(two, best) > surprise(one, best)
+        assert np.array_equal(two.posterior.values, values)
 
 
 def test_draws_are_shared_out_among_settings() -> None:

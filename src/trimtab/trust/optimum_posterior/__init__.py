@@ -7,8 +7,8 @@ Two posteriors of the place, over any space, from the Gaussian process of the tu
 
 Draws are shared out among several settings of the process (`trimtab.trust.optimum_posterior.mixture`), with deviations
 that the best trials have corrected (`trimtab.trust.optimum_posterior.inflation`). The value is that of the minima of
-draws in both. The predicted optimum comes with the certificate of
-`trimtab.surrogates.certificates`, and a region says whether it lies in it.
+draws in both. The predicted optimum comes with the certificate of `trimtab.surrogates.certificates`, and a region says
+whether it lies in it.
 """
 
 from trimtab.trust.optimum_posterior.posterior import (

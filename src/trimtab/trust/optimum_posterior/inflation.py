@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from trimtab.surrogates.gp import Model
 from trimtab.surrogates.gp.cholesky import inverse_of
 
-__all__ = ["ASKED", "Inflation", "drawn_inflations", "surprise"]
+__all__ = ["ASKED", "Inflation", "asked", "drawn_inflations", "surprise"]
 
 Array = NDArray[np.float64]
 
@@ -53,11 +53,16 @@ def drawn_inflations(model: Model, draws: int, rng: np.random.Generator) -> Arra
         draws: how many.
         rng: of the draws.
     """
-    rows, known = model.told_rows, len(model.posterior.values) - 1
-    best = rows[np.argsort(model.posterior.values[rows], kind="stable")[: min(ASKED, known)]]
+    best = asked(model)
     if not len(best):
         return np.ones(draws)
     return np.maximum(1.0, math.sqrt(surprise(model, best)) / np.sqrt(rng.chisquare(len(best), draws)))
+
+
+def asked(model: Model) -> NDArray[np.intp]:
+    """Rows of the best trials, of `ASKED` at most, so that one trial at least is left to predict them."""
+    rows, most = model.told_rows, min(ASKED, len(model.posterior.values) - 1)
+    return np.asarray(rows[np.argsort(model.posterior.values[rows], kind="stable")[:most]])
 
 
 def surprise(model: Model, rows: NDArray[np.intp]) -> float:

@@ -3,7 +3,9 @@
 Needs a fitted surrogate. The settings that fit best are too sure of themselves: shorter length-scales may be as
 plausible, under which a lower bottom lies between the trials. So draws of the process are shared out among settings
 from their posterior (`trimtab.surrogates.gp.hyperposterior`), and every draw takes an inflation besides, as
-`trimtab.trust.optimum_posterior.inflation` has it for the settings at hand. With s ranging over draws, theta_s the
+`trimtab.trust.optimum_posterior.inflation` has it for the settings at hand. The best trials, which tell the inflation,
+have no say in the settings, though in all else: settings that were chosen by them would foretell them too well, and
+leave no surprise. With s ranging over draws, theta_s the
 settings, a_s the inflation and z_s the predicted optimum under these settings, a configuration scores
 
     score(x) = -mean_s Phi(-r_s(x) / a_s),   r_s(x) = (m(x) - m(z_s)) / sd(f(x) - f(z_s))  under theta_s,
@@ -28,7 +30,7 @@ from trimtab.space import Space
 from trimtab.surrogates.gp import Data, Model, condition
 from trimtab.surrogates.gp.hyperposterior import drawn_hyperparameters
 from trimtab.trust.optimum_posterior.draws import drawn_minima, tie_scores
-from trimtab.trust.optimum_posterior.inflation import Inflation, drawn_inflations
+from trimtab.trust.optimum_posterior.inflation import Inflation, asked, drawn_inflations
 
 __all__ = ["Member", "Mixture", "drawn_mixture", "mixture_scores", "plausible"]
 
@@ -71,7 +73,7 @@ class Mixture:
 
 
 def plausible(model: Model, count: int, rng: np.random.Generator) -> list[Model]:
-    """The surrogate under settings from their posterior; as it was fitted where one is asked for.
+    """The surrogate under settings from their posterior given all but the best trials; as fitted for a count of 1.
 
     Arguments:
         model: a fitted surrogate, without derivatives.
@@ -86,7 +88,9 @@ def plausible(model: Model, count: int, rng: np.random.Generator) -> list[Model]
     told = model.posterior
     settings = told.hyperparameters
     data = Data(told.features, told.values, told.known, told.groups, len(settings.length_scales), told.derivatives)
-    drawn = [condition(data, each) for each in drawn_hyperparameters(data, settings, count, rng)]
+    rest = np.setdiff1d(np.arange(len(told.values)), asked(model))
+    part = replace(data, features=told.features[rest], values=told.values[rest], known=told.known[rest])
+    drawn = [condition(data, each) for each in drawn_hyperparameters(part, settings, count, rng)]
     rows = model.told_rows
     return [replace(model, posterior=each, best=float(each.fitted[rows].min(initial=np.inf))) for each in drawn]
 
