@@ -5,13 +5,19 @@ plausible, under which a lower bottom lies between the trials. So draws of the p
 from their posterior (`trimtab.surrogates.gp.hyperposterior`), and every draw takes an inflation besides, as
 `trimtab.trust.optimum_posterior.inflation` has it for the settings at hand. The best trials, which tell the inflation,
 have no say in the settings, though in all else: settings that were chosen by them would foretell them too well, and
-leave no surprise. With s ranging over draws, theta_s the
-settings, a_s the inflation and z_s the predicted optimum under these settings, a configuration scores
+leave no surprise. With s ranging over draws, theta_s the settings, a_s the inflation and z_s the predicted optimum
+under these settings, a configuration scores
 
     score(x) = -mean_s Phi(-r_s(x) / a_s),   r_s(x) = (m(x) - m(z_s)) / sd(f(x) - f(z_s))  under theta_s,
 
 minus the probability that it is at least as good as the predicted optimum. The joint region of a level is made of the
 lowest scores, up to the quantile of the scores of the drawn minimisers.
+
+How often joint regions of 80% and 95% held the optimum of six kinds of functions, half of them with noise, after random
+trials of 20 seeds (`dev/studies/optimum_regions.py`; all was chosen on other seeds): in 82% and 95% with two numbers
+and 30 trials, in 80% and 95% with four numbers and 60 trials. Of Rosenbrock's curved valley that is 57% and 85%, and 52%
+and 90%; of Griewank's function of four numbers 55% and 85%. With the settings that fit best alone, and the best trials
+predicted one by one, it was 71% and 86% with four numbers, of 20 other seeds.
 
 The output warp and a warp of inputs stay those of the fit: with input warps drawn too, regions held the optimum no more
 often.
