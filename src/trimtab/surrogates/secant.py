@@ -49,8 +49,14 @@ SECANT_REFS = (
 )
 """The source of the model and of the trust region."""
 
-FIRST, LARGEST, SMALLEST = 0.4, 1.0, 1e-8
-"""Radii in unit coordinates: of a descent's first step, at most, and where nothing is left to resolve."""
+FIRST = 0.4
+"""Radius of a descent's first step, in unit coordinates."""
+
+LARGEST = 1.0
+"""A radius at most."""
+
+SMALLEST = 1e-8
+"""A radius below which nothing is left to resolve."""
 
 LITTLE, MUCH = 0.25, 0.75
 """Shares of the predicted gain below which the radius shrinks, and from which it may grow."""
