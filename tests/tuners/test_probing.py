@@ -100,6 +100,14 @@ def test_what_is_not_continuous_stays_and_where_nothing_is_there_is_no_probe() -
             assert len(changed) == 1
 
 
+@pytest.mark.parametrize("space", [Space(kind=Categorical(["a", "b"])), Space.traced({})])
+def test_nothing_waits_beside_anything_where_nothing_is_continuous(space: Space) -> None:
+    params = space.default_params()
+    view = View(make_history(space, [(params, 1.0)]))
+    view.propose(space.encode_many([params])[0], NAME)
+    assert not is_waiting(view, view.evidence(9))
+
+
 def study(function: Callable[[Params], float], seed: int, trials: int = 24) -> list[tuple[str, str]]:
     """The proposers and reasons of a study."""
     rows: list[tuple[Params, float, str]] = []

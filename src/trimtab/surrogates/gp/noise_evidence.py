@@ -49,18 +49,18 @@ def gain_of_noise(data: Data, fitted: Hyperparameters) -> float:
     """
     if fitted.noise <= LITTLE:
         return 0.0
-    bounds = log_bounds(data.columns)
-    bounds[-1] = (math.log(ALMOST_NONE),) * 2
-    found = minimize(
-        _without_noise_prior,
-        np.clip(fitted.logs, *np.transpose(bounds)),
-        args=(data,),
-        jac=True,
-        method="L-BFGS-B",
-        bounds=bounds,
-        options={"maxiter": min(ITERATIONS, budget(len(data.values))), "ftol": 1e-6, "gtol": 1e-3},
-    )
-    return max(float(found.fun) - _without_noise_prior(fitted.logs, data)[0], 0.0)
+    none = np.array([math.log(ALMOST_NONE)])
+
+    def without(lengths: Array) -> tuple[float, Array]:
+        value, gradient = _without_noise_prior(np.append(lengths, none), data)
+        return value, gradient[:-1]
+
+    bounds = log_bounds(data.columns)[:-1]
+    lengths = np.clip(fitted.logs[:-1], *np.reshape(bounds, (-1, 2)).T)
+    options = {"maxiter": min(ITERATIONS, budget(len(data.values))), "ftol": 1e-6, "gtol": 1e-3}
+    if data.columns:
+        lengths = minimize(without, lengths, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x
+    return max(without(lengths)[0] - _without_noise_prior(fitted.logs, data)[0], 0.0)
 
 
 def _without_noise_prior(logs: Array, data: Data) -> tuple[float, Array]:

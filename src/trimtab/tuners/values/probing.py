@@ -114,7 +114,7 @@ def is_waiting(view: View, evidence: Evidence) -> bool:
         view: the study so far.
         evidence: what it was told.
     """
-    if not len(view.pending) or not len(evidence.raw):
+    if not len(view.pending) or not len(evidence.raw) or not continuous(view.space).any():
         return False
     gaps, _ = cKDTree(_filled(view.space, evidence.raw)).query(_filled(view.space, view.pending), p=np.inf)
     return bool((np.asarray(gaps) <= 2.0 * STEP).any())
