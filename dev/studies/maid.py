@@ -147,7 +147,9 @@ def digits() -> Case:
         direct_change=0.0,
     )
     zero = torch.zeros(64, 10, dtype=torch.float64)
-    return Case(BilevelProblem(inner, outer, {"w": zero}, {"log_penalty": zero - 3.0}), known, (10.0, 100.0, 1e3), 60_000)
+    return Case(
+        BilevelProblem(inner, outer, {"w": zero}, {"log_penalty": zero - 3.0}), known, (10.0, 100.0, 1e3), 60_000
+    )
 
 
 def truth(problem: BilevelProblem) -> Callable[[Tensors], float]:

@@ -8,8 +8,8 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,8 @@ from torch import Tensor
 
 import trimtab as tt
 from trimtab.base.errors import InvalidArgument, InvalidObservation, TrialPruned
-from trimtab.base.seeds import Key
 from trimtab.space import Space
+from trimtab.testing.contexts import RecordingContext
 from trimtab.testing.task_kit import TaskKit
 from trimtab.tuners.gradients.bilevel import (
     MAID,
@@ -91,34 +91,6 @@ class Heavy:
         return self._state(problem, w, h, velocity, state.iteration + 1)
 
 
-@dataclass
-class Told:
-    """A context that keeps what it is told, and gives up after so many reports."""
-
-    number: int = 0
-    patience: float = math.inf
-    reports: list[tuple[float, dict[str, float]]] = field(default_factory=list)
-    notes: dict[str, Any] = field(default_factory=dict)
-    each: Callable[[], None] = lambda: None
-
-    @property
-    def key(self) -> Key:
-        return Key(0, self.number, "run")
-
-    def report(self, step: float, metrics: Mapping[str, float]) -> None:
-        self.reports.append((step, dict(metrics)))
-        self.each()
-
-    def should_prune(self) -> bool:
-        return len(self.reports) >= self.patience
-
-    def suggested(self, name: str, value: Any, parameter: Any) -> None:
-        raise AssertionError
-
-    def attribute(self, name: str, value: Any) -> None:
-        self.notes[name] = value
-
-
 def same(first: State, second: State) -> bool:
     here, there = first.to_arrays(), second.to_arrays()
     return here.keys() == there.keys() and all(here[name].tobytes() == there[name].tobytes() for name in here)
@@ -139,7 +111,7 @@ class TestCheckpointed(TaskKit):
 
 
 def test_a_trial_is_the_descent_from_its_params() -> None:
-    problem, context = ridge(), Told()
+    problem, context = ridge(), RecordingContext()
     told = DescentTask(problem, maid(), SPACE, iterations=5).run(PARAMS, context)
     states: list[State] = []
     start = {"l": torch.tensor(0.25, dtype=torch.float64), "s": torch.full((4,), 1.5, dtype=torch.float64)}
@@ -187,7 +159,7 @@ def test_a_space_without_meaning_is_refused(space: dict[str, Any], text: str) ->
 
 
 def test_a_trial_that_is_given_up_ends_at_once() -> None:
-    context = Told(patience=3)
+    context = RecordingContext(patience=3)
     with pytest.raises(TrialPruned, match="after 3 of 50"):
         DescentTask(ridge(), Heavy(), SPACE, iterations=50).run(PARAMS, context)
     assert len(context.reports) == 3
@@ -197,21 +169,21 @@ def test_a_trial_that_is_given_up_ends_at_once() -> None:
 @pytest.mark.parametrize("every", [1, 3])
 def test_a_run_cut_off_anywhere_ends_the_same_bit_for_bit(tmp_path: Path, method: Any, every: int) -> None:
     task = DescentTask(ridge(), method, SPACE, iterations=6, checkpoints=tmp_path / "whole")
-    context = Told()
+    context = RecordingContext()
     whole = task.run(PARAMS, context)
     for stop in (1, 4, 5):
         cut = replace(task, checkpoints=tmp_path / f"cut {stop}", every=every)
 
-        def interrupt(first: Told, stop: int = stop) -> None:
+        def interrupt(first: RecordingContext, stop: int = stop) -> None:
             if len(first.reports) == stop:
                 raise KeyboardInterrupt
 
-        first = Told()
+        first = RecordingContext()
         first.each = lambda told=first: interrupt(told)
         with pytest.raises(KeyboardInterrupt):
             cut.run(PARAMS, first)
         # A lost trial is run again under another number.
-        second = Told(number=7)
+        second = RecordingContext(number=7)
         assert cut.run(PARAMS, second).values == whole.values
         assert second.reports == context.reports
         assert same(cut.final(PARAMS), task.final(PARAMS))
@@ -252,12 +224,12 @@ def test_a_worker_that_is_killed_loses_nothing(tmp_path: Path) -> None:
         check=False,
     )
     assert ended.returncode == -signal.SIGKILL, ended.stderr
-    context = Told(number=1)
+    context = RecordingContext(number=1)
     resumed = task.run(PARAMS, context)
     assert context.notes["resumed"] == {"iteration": 3, "trial": 0}
     assert [step for step, _ in context.reports] == [1, 2, 3, 4, 5]
     whole = replace(task, checkpoints=tmp_path / "whole")
-    assert resumed.values == whole.run(PARAMS, Told()).values
+    assert resumed.values == whole.run(PARAMS, RecordingContext()).values
     assert same(task.final(PARAMS), whole.final(PARAMS))
 
 
@@ -265,8 +237,8 @@ def test_a_descent_that_is_at_its_end_is_told_again_without_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     task = DescentTask(ridge(), Heavy(), SPACE, iterations=5, checkpoints=tmp_path)
-    first = task.run(PARAMS, Told())
-    context = Told(number=3)
+    first = task.run(PARAMS, RecordingContext())
+    context = RecordingContext(number=3)
     with monkeypatch.context() as patch:
         patch.setattr(Heavy, "step", None)
         assert task.run(PARAMS, context).values == first.values
@@ -274,11 +246,11 @@ def test_a_descent_that_is_at_its_end_is_told_again_without_work(
     assert context.notes["resumed"] == {"iteration": 5, "trial": 0}
     longer = replace(task, iterations=8)
     assert (
-        longer.run(PARAMS, Told()).values
-        == DescentTask(ridge(), Heavy(), SPACE, iterations=8).run(PARAMS, Told()).values
+        longer.run(PARAMS, RecordingContext()).values
+        == DescentTask(ridge(), Heavy(), SPACE, iterations=8).run(PARAMS, RecordingContext()).values
     )
     # A shorter task leaves the longer one's file as it is.
-    assert task.run(PARAMS, Told()).values == first.values
+    assert task.run(PARAMS, RecordingContext()).values == first.values
     assert task.final(PARAMS).iteration == 8
 
 
@@ -296,14 +268,14 @@ def test_a_descent_that_is_at_its_end_is_told_again_without_work(
 )
 def test_a_corrupt_checkpoint_is_told_and_set_aside(tmp_path: Path, spoil: Callable[[Path], Any]) -> None:
     task = DescentTask(ridge(), Heavy(), SPACE, iterations=4, checkpoints=tmp_path)
-    first = task.run(PARAMS, Told())
+    first = task.run(PARAMS, RecordingContext())
     path = task.checkpoint(PARAMS)
     assert path is not None
     spoil(path)
     spoilt = path.read_bytes()
     with pytest.raises(InvalidArgument, match="corrupt"):
         task.final(PARAMS)
-    context = Told()
+    context = RecordingContext()
     assert task.run(PARAMS, context).values == first.values
     assert "is corrupt" in context.notes["checkpoint set aside"]
     (aside,) = tmp_path.glob("*.bad")
@@ -314,42 +286,45 @@ def test_a_corrupt_checkpoint_is_told_and_set_aside(tmp_path: Path, spoil: Calla
 
 def test_a_foreign_checkpoint_is_told_and_set_aside(tmp_path: Path) -> None:
     task = DescentTask(ridge(), Heavy(), SPACE, iterations=4, checkpoints=tmp_path)
-    task.run(PARAMS, Told())
+    task.run(PARAMS, RecordingContext())
     path, other = task.checkpoint(PARAMS), task.checkpoint({"l": 0.5, "s_scale": 1.0})
     assert path is not None
     assert other is not None
     assert path != other
     assert path != replace(task, method=Heavy(0.2)).checkpoint(PARAMS)
     other.write_bytes(path.read_bytes())
-    context = Told()
+    context = RecordingContext()
     task.run({"l": 0.5, "s_scale": 1.0}, context)
     assert "of another start, method or problem" in context.notes["checkpoint set aside"]
     # The same tensors under other data: the code of a loss has no fingerprint, but its value tells.
-    context = Told()
+    context = RecordingContext()
     elsewhere = replace(task, problem=ridge(shift=1.0))
     assert elsewhere.checkpoint(PARAMS) == path
     found = elsewhere.run(PARAMS, context)
     assert "the outer loss at its tensors is not the one" in context.notes["checkpoint set aside"]
-    assert found.values == DescentTask(ridge(shift=1.0), Heavy(), SPACE, iterations=4).run(PARAMS, Told()).values
+    assert (
+        found.values
+        == DescentTask(ridge(shift=1.0), Heavy(), SPACE, iterations=4).run(PARAMS, RecordingContext()).values
+    )
 
 
 def test_a_checkpoint_that_cannot_be_written_is_told_and_not_fatal(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     task = DescentTask(ridge(), Heavy(), SPACE, iterations=3, checkpoints=tmp_path / "file" / "folder")
-    context = Told()
+    context = RecordingContext()
     assert task.run(PARAMS, context).finite
     assert str(tmp_path / "file") in context.notes["checkpoint failed"]
 
 
 def test_a_write_that_fails_leaves_the_checkpoint_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     task = DescentTask(ridge(), Heavy(), SPACE, iterations=3, checkpoints=tmp_path)
-    task.run(PARAMS, Told())
+    task.run(PARAMS, RecordingContext())
 
     def full(*_: Any, **__: Any) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(np, "savez", full)
-    context = Told()
+    context = RecordingContext()
     replace(task, iterations=5).run(PARAMS, context)
     assert "No space left" in context.notes["checkpoint failed"]
     assert task.final(PARAMS).iteration == 3
@@ -358,7 +333,7 @@ def test_a_write_that_fails_leaves_the_checkpoint_before(tmp_path: Path, monkeyp
 
 def test_nothing_but_the_checkpoint_is_left(tmp_path: Path) -> None:
     task = DescentTask(ridge(), Heavy(), SPACE, iterations=3, checkpoints=tmp_path)
-    context = Told()
+    context = RecordingContext()
     task.run(PARAMS, context)
     assert [str(path) for path in tmp_path.iterdir()] == [context.notes["checkpoint"]]
 
@@ -397,7 +372,7 @@ def test_without_checkpoints_there_is_no_final_state() -> None:
     ids=["constant", "overflow at the start", "nan later", "divergence"],
 )
 def test_nan_ends_a_trial_as_diverged_and_names_the_tensor(task: DescentTask, params: Any, text: str) -> None:
-    context = Told()
+    context = RecordingContext()
     told = task.run(params, context)
     assert math.isnan(told.values["value"])
     assert re.search(text, context.notes["diverged"])
@@ -407,7 +382,7 @@ def test_a_loss_that_is_no_loss_is_an_error_and_no_divergence() -> None:
     base = ridge()
     wrong = BilevelProblem(base.inner, lambda w, h, b: w["w"], base.parameters, base.hyperparameters)
     with pytest.raises(InvalidObservation, match="the outer loss must be a floating-point scalar"):
-        DescentTask(wrong, Heavy(), SPACE, iterations=2).run(PARAMS, Told())
+        DescentTask(wrong, Heavy(), SPACE, iterations=2).run(PARAMS, RecordingContext())
 
 
 def test_in_a_study(tmp_path: Path) -> None:
@@ -431,8 +406,8 @@ def test_batches_are_resumed_without_a_look_at_the_value(tmp_path: Path) -> None
         Minibatches((data,), 4, 1),
     )
     task = DescentTask(problem, Heavy(), Space(l=tt.Float(-1, 1)), iterations=3, checkpoints=tmp_path)
-    task.run({"l": 0.5}, Told())
-    context = Told()
+    task.run({"l": 0.5}, RecordingContext())
+    context = RecordingContext()
     replace(task, iterations=5).run({"l": 0.5}, context)
     assert context.notes["resumed"]["iteration"] == 3
 

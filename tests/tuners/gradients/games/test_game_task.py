@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import os
 import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +19,8 @@ import pytest
 import trimtab as tt
 from trimtab.base.errors import InvalidArgument, InvalidParams, TrialPruned
 from trimtab.base.outcomes import EndReason, TrialState
-from trimtab.base.seeds import Key
 from trimtab.space import Space
+from trimtab.testing.contexts import RecordingContext
 from trimtab.testing.task_kit import TaskKit
 from trimtab.tuners.gradients.games import (
     Extragradient,
@@ -70,34 +69,6 @@ def task(name: str = "extragradient", space: Space = SPACE, **more: Any) -> Game
     return GameTask(problem, method, space, **({"start": BEGIN, "tolerance": 1e-3, "epochs": epochs} | more))
 
 
-@dataclass
-class Told:
-    """A context that keeps what it is told, and gives up after so many reports."""
-
-    number: int = 0
-    patience: float = math.inf
-    reports: list[tuple[float, dict[str, float]]] = field(default_factory=list)
-    notes: dict[str, Any] = field(default_factory=dict)
-    each: Callable[[], None] = lambda: None
-
-    @property
-    def key(self) -> Key:
-        return Key(0, self.number, "run")
-
-    def report(self, step: float, metrics: Mapping[str, float]) -> None:
-        self.reports.append((step, dict(metrics)))
-        self.each()
-
-    def should_prune(self) -> bool:
-        return len(self.reports) >= self.patience
-
-    def suggested(self, name: str, value: Any, parameter: Any) -> None:
-        raise AssertionError
-
-    def attribute(self, name: str, value: Any) -> None:
-        self.notes[name] = value
-
-
 def same(first: object, second: object) -> bool:
     here, there = to_arrays(first), to_arrays(second)
     return here.keys() == there.keys() and all(here[name].tobytes() == there[name].tobytes() for name in here)
@@ -120,7 +91,7 @@ class TestCheckpointed(TaskKit):
 @pytest.mark.parametrize("name", METHODS)
 def test_a_trial_is_the_solve_from_its_params(name: str) -> None:
     method, problem, epochs = METHODS[name]
-    context, states = Told(), list[Any]()
+    context, states = RecordingContext(), list[Any]()
     told = task(name).run(PARAMS, context)
     end = solve(problem, method, 1.5 * np.array(BEGIN) - 0.25, 1e-3, epochs, states.append)
     assert told.values["value"] == end.residual
@@ -170,11 +141,11 @@ def test_params_may_set_the_method() -> None:
     made, expected = task("proximal points", space), VarianceReducedProximalPoint(LIPSCHITZ, 0, True, 0.5, 2)
     assert made.solver(params) == expected
     end = solve(PROBLEM, expected, np.ones(4), 1e-3, 40.0)
-    assert made.run(params, Told()).values["value"] == end.residual
+    assert made.run(params, RecordingContext()).values["value"] == end.residual
 
 
 def test_the_value_may_be_any_function_of_the_point() -> None:
-    context = Told()
+    context = RecordingContext()
     told = task(value=lambda point: float(point[0] ** 2)).run(PARAMS, context)
     assert told.values["value"] == context.notes["point"][0] ** 2
     assert all(metrics["value"] != metrics["residual"] for _, metrics in context.reports)
@@ -196,11 +167,11 @@ def test_what_cannot_be_is_refused(space: Any, more: Any, text: str) -> None:
     with pytest.raises(InvalidArgument, match=text):
         task(space=Space(space), **more)
     with pytest.raises(InvalidParams):
-        task().run({"start_scale": 9.0, "start_offset": 0.0}, Told())
+        task().run({"start_scale": 9.0, "start_offset": 0.0}, RecordingContext())
 
 
 def test_a_trial_that_is_given_up_ends_at_once() -> None:
-    context = Told(patience=3)
+    context = RecordingContext(patience=3)
     with pytest.raises(TrialPruned, match="after 3 steps and 7 of 20 epochs"):
         task(tolerance=1e-12).run(PARAMS, context)
     assert len(context.reports) == 3
@@ -209,14 +180,14 @@ def test_a_trial_that_is_given_up_ends_at_once() -> None:
 @pytest.mark.parametrize("name", METHODS)
 @pytest.mark.parametrize("every", [1, 3])
 def test_a_run_cut_off_anywhere_ends_the_same_bit_for_bit(tmp_path: Path, name: str, every: int) -> None:
-    whole_task, context = task(name, checkpoints=tmp_path / "whole"), Told()
+    whole_task, context = task(name, checkpoints=tmp_path / "whole"), RecordingContext()
     whole = whole_task.run(PARAMS, context)
     length = len(context.reports)
     assert length >= 2
     for stop in sorted({1, length // 2, length - 1}):
-        cut, first = replace(whole_task, checkpoints=tmp_path / f"cut {stop}", every=every), Told()
+        cut, first = replace(whole_task, checkpoints=tmp_path / f"cut {stop}", every=every), RecordingContext()
 
-        def interrupt(told: Told = first, stop: int = stop) -> None:
+        def interrupt(told: RecordingContext = first, stop: int = stop) -> None:
             if len(told.reports) == stop:
                 raise KeyboardInterrupt
 
@@ -224,7 +195,7 @@ def test_a_run_cut_off_anywhere_ends_the_same_bit_for_bit(tmp_path: Path, name: 
         with pytest.raises(KeyboardInterrupt):
             cut.run(PARAMS, first)
         # A lost trial is run again under another number.
-        second = Told(number=7)
+        second = RecordingContext(number=7)
         assert cut.run(PARAMS, second).values == whole.values
         assert second.reports == context.reports
         assert second.notes["game"] == context.notes["game"]
@@ -265,10 +236,10 @@ def test_a_worker_that_is_killed_loses_nothing_and_needs_no_torch(tmp_path: Path
         check=False,
     )
     assert ended.returncode == -signal.SIGKILL, ended.stderr
-    context = Told(number=1)
+    context = RecordingContext(number=1)
     resumed = made.run(PARAMS, context)
     assert context.notes["resumed"] == {"iteration": 3, "trial": 0}
-    whole, unbroken = replace(made, checkpoints=tmp_path / "whole"), Told()
+    whole, unbroken = replace(made, checkpoints=tmp_path / "whole"), RecordingContext()
     assert resumed.values == whole.run(PARAMS, unbroken).values
     assert context.reports == unbroken.reports
     assert same(made.final(PARAMS), whole.final(PARAMS))
@@ -278,17 +249,17 @@ def test_a_solve_that_is_at_its_end_is_told_again_and_a_longer_one_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = task(checkpoints=tmp_path, tolerance=1e-9, epochs=11.0)
-    first = made.run(PARAMS, Told())
-    context = Told(number=3)
+    first = made.run(PARAMS, RecordingContext())
+    context = RecordingContext(number=3)
     with monkeypatch.context() as patch:
         patch.setattr(Extragradient, "step", None)
         assert made.run(PARAMS, context).values == first.values
     assert context.notes["resumed"] == {"iteration": 5, "trial": 0}
-    longer, alone = replace(made, epochs=21.0), Told()
-    assert longer.run(PARAMS, alone).values == replace(longer, checkpoints=None).run(PARAMS, Told()).values
+    longer, alone = replace(made, epochs=21.0), RecordingContext()
+    assert longer.run(PARAMS, alone).values == replace(longer, checkpoints=None).run(PARAMS, RecordingContext()).values
     assert alone.notes["resumed"]["iteration"] == 5
     # A shorter task leaves the longer one's file as it is.
-    assert made.run(PARAMS, Told()).values == first.values
+    assert made.run(PARAMS, RecordingContext()).values == first.values
     assert made.final(PARAMS).iteration == 10
 
 
@@ -304,12 +275,12 @@ def test_a_solve_that_is_at_its_end_is_told_again_and_a_longer_one_goes_on(
 )
 def test_a_corrupt_checkpoint_is_told_and_set_aside(tmp_path: Path, spoil: Callable[[Path], Any]) -> None:
     made = task(checkpoints=tmp_path)
-    first, path = made.run(PARAMS, Told()), made.checkpoint(PARAMS)
+    first, path = made.run(PARAMS, RecordingContext()), made.checkpoint(PARAMS)
     assert path is not None
     spoil(path)
     with pytest.raises(InvalidArgument, match="corrupt"):
         made.final(PARAMS)
-    context = Told()
+    context = RecordingContext()
     assert made.run(PARAMS, context).values == first.values
     assert "is corrupt" in context.notes["checkpoint set aside"]
     assert "resumed" not in context.notes
@@ -318,7 +289,7 @@ def test_a_corrupt_checkpoint_is_told_and_set_aside(tmp_path: Path, spoil: Calla
 
 def test_a_foreign_checkpoint_is_told_and_set_aside(tmp_path: Path) -> None:
     made = task(checkpoints=tmp_path)
-    made.run(PARAMS, Told())
+    made.run(PARAMS, RecordingContext())
     other_params = {"start_scale": 1.0, "start_offset": 0.5}
     path, other = made.checkpoint(PARAMS), made.checkpoint(other_params)
     assert path is not None
@@ -326,15 +297,15 @@ def test_a_foreign_checkpoint_is_told_and_set_aside(tmp_path: Path) -> None:
     names = {path, other, replace(made, method=Extragradient(3.0)).checkpoint(PARAMS)}
     assert len(names | {replace(made, tolerance=1e-2).checkpoint(PARAMS)}) == 4
     other.write_bytes(path.read_bytes())
-    context = Told()
+    context = RecordingContext()
     made.run(other_params, context)
     assert "of another start, method or problem" in context.notes["checkpoint set aside"]
     # The same start of another operator: code has no fingerprint, but the first residual tells.
-    elsewhere, context = replace(made, problem=game(shift=1.0)), Told()
+    elsewhere, context = replace(made, problem=game(shift=1.0)), RecordingContext()
     assert elsewhere.checkpoint(PARAMS) == path
     found = elsewhere.run(PARAMS, context)
     assert "the residual at its start is not that of this operator" in context.notes["checkpoint set aside"]
-    assert found.values == replace(elsewhere, checkpoints=None).run(PARAMS, Told()).values
+    assert found.values == replace(elsewhere, checkpoints=None).run(PARAMS, RecordingContext()).values
 
 
 def test_without_checkpoints_there_is_no_final_state(tmp_path: Path) -> None:
@@ -346,7 +317,7 @@ def test_without_checkpoints_there_is_no_final_state(tmp_path: Path) -> None:
 
 def test_a_checkpoint_that_cannot_be_written_is_told_and_not_fatal(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    context = Told()
+    context = RecordingContext()
     assert task(checkpoints=tmp_path / "file" / "folder").run(PARAMS, context).finite
     assert str(tmp_path / "file") in context.notes["checkpoint failed"]
 
@@ -375,7 +346,7 @@ def test_in_a_study_divergence_is_a_finding_and_the_study_goes_on(tmp_path: Path
 def test_faults_of_the_operator_are_errors() -> None:
     wrong = Inclusion(FiniteSum(3, 4, lambda point, rows: point[:2]))
     with pytest.raises(InvalidArgument, match=r"one number for each coordinate.*\(2,\).*shape \(4,\)"):
-        GameTask(wrong, Extragradient(1.0), Space(), tolerance=1e-3, epochs=9.0).run({}, Told())
+        GameTask(wrong, Extragradient(1.0), Space(), tolerance=1e-3, epochs=9.0).run({}, RecordingContext())
 
 
 def test_a_study_over_starts_finds_the_best_of_many_equilibria() -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,8 @@ import pytest
 import trimtab as tt
 from trimtab.base.errors import InvalidArgument, InvalidParams, TrialPruned
 from trimtab.base.outcomes import TrialState
-from trimtab.base.seeds import Key
 from trimtab.space import Space
+from trimtab.testing.contexts import RecordingContext
 from trimtab.testing.task_kit import TaskKit
 from trimtab.tuners.gradients.penalties import (
     LogisticPenalties,
@@ -31,34 +31,6 @@ X = RNG.normal(size=(60, 4))
 Y = X @ [2.0, -1.0, 0.1, 0.0] + 0.5 * RNG.normal(size=60)
 RIDGE = RidgePenalties.from_data(X, Y, folds=3, groups="each")
 MIDDLE = dict.fromkeys(RIDGE.space, 1.0)
-
-
-@dataclass
-class Told:
-    """A context that keeps what it is told, and gives up after so many reports."""
-
-    number: int = 0
-    patience: float = math.inf
-    reports: list[tuple[float, dict[str, float]]] = field(default_factory=list)
-    notes: dict[str, Any] = field(default_factory=dict)
-    each: Callable[[], None] = lambda: None
-
-    @property
-    def key(self) -> Key:
-        return Key(0, self.number, "run")
-
-    def report(self, step: float, metrics: Mapping[str, float]) -> None:
-        self.reports.append((step, dict(metrics)))
-        self.each()
-
-    def should_prune(self) -> bool:
-        return len(self.reports) >= self.patience
-
-    def suggested(self, name: str, value: Any, parameter: Any) -> None:
-        raise AssertionError
-
-    def attribute(self, name: str, value: Any) -> None:
-        self.notes[name] = value
 
 
 class TestPenaltyDescent(TaskKit):
@@ -117,7 +89,7 @@ def test_a_descent_that_will_not_come_below_another_is_given_up_but_not_at_once(
 @pytest.mark.parametrize("model", [RidgePenalties, LogisticPenalties, SvmPenalties])
 def test_a_trial_is_a_descent_to_a_place_without_slope(model: type[RidgePenalties]) -> None:
     task = model.from_data(X, Y if model is RidgePenalties else Y > 0.0, folds=3, groups="each")
-    context = Told()
+    context = RecordingContext()
     told = PenaltyDescent(task, tolerance=1e-9).run(MIDDLE, context)
     end = task.value_and_gradient(context.notes["penalties"])
     assert told.values["value"] == end.value
@@ -153,7 +125,7 @@ def test_a_trial_is_a_descent_to_a_place_without_slope(model: type[RidgePenaltie
     ],
 )
 def test_what_params_of_the_start_mean(starts: Any, params: Any, begin: list[float]) -> None:
-    descent, context = PenaltyDescent(RIDGE, starts, evaluations=1), Told()
+    descent, context = PenaltyDescent(RIDGE, starts, evaluations=1), RecordingContext()
     assert descent.start(params) == pytest.approx(begin)
     descent.run(params, context)
     assert list(context.notes["penalties"].values()) == pytest.approx(begin)
@@ -179,7 +151,7 @@ def test_what_cannot_be_is_refused(make: Callable[[], Any], texts: list[str]) ->
 
 
 def test_a_trial_that_is_given_up_ends_at_once() -> None:
-    context = Told(patience=3)
+    context = RecordingContext(patience=3)
     with pytest.raises(TrialPruned, match="after 3 of 200 evaluations"):
         PenaltyDescent(RIDGE).run(MIDDLE, context)
     assert len(context.reports) == 3
@@ -187,13 +159,13 @@ def test_a_trial_that_is_given_up_ends_at_once() -> None:
 
 @pytest.mark.parametrize("every", [1, 3])
 def test_a_run_cut_off_anywhere_ends_the_same_bit_for_bit(tmp_path: Path, every: int) -> None:
-    whole_task, context = PenaltyDescent(RIDGE, checkpoints=tmp_path / "whole"), Told()
+    whole_task, context = PenaltyDescent(RIDGE, checkpoints=tmp_path / "whole"), RecordingContext()
     whole = whole_task.run(MIDDLE, context)
     length = len(context.reports)
     for stop in sorted({1, length // 2, length - 1}):
-        cut, first = replace(whole_task, checkpoints=tmp_path / f"cut {stop}", every=every), Told()
+        cut, first = replace(whole_task, checkpoints=tmp_path / f"cut {stop}", every=every), RecordingContext()
 
-        def interrupt(told: Told = first, stop: int = stop) -> None:
+        def interrupt(told: RecordingContext = first, stop: int = stop) -> None:
             if len(told.reports) == stop:
                 raise KeyboardInterrupt
 
@@ -201,7 +173,7 @@ def test_a_run_cut_off_anywhere_ends_the_same_bit_for_bit(tmp_path: Path, every:
         with pytest.raises(KeyboardInterrupt):
             cut.run(MIDDLE, first)
         # A lost trial is run again under another number.
-        second = Told(number=7)
+        second = RecordingContext(number=7)
         resumed = cut.run(MIDDLE, second)
         assert resumed.values == whole.values
         assert np.array_equal(resumed.losses, whole.losses)
@@ -214,7 +186,7 @@ def test_a_descent_at_its_end_is_told_again_without_a_fit_more_than_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made, fits = PenaltyDescent(RIDGE, checkpoints=tmp_path, evaluations=8), []
-    first = made.run(MIDDLE, Told())
+    first = made.run(MIDDLE, RecordingContext())
     evaluated = RidgePenalties.value_and_gradient
 
     def counted(task: RidgePenalties, penalties: Any) -> Any:
@@ -222,11 +194,11 @@ def test_a_descent_at_its_end_is_told_again_without_a_fit_more_than_one(
         return evaluated(task, penalties)
 
     monkeypatch.setattr(RidgePenalties, "value_and_gradient", counted)
-    assert made.run(MIDDLE, Told()).values == first.values
+    assert made.run(MIDDLE, RecordingContext()).values == first.values
     assert len(fits) == 1  # for the losses of the examples
     # A shorter task reads a longer one's path, and leaves it as it is; a longer one goes on.
-    replace(made, evaluations=3).run(MIDDLE, Told())
-    context = Told()
+    replace(made, evaluations=3).run(MIDDLE, RecordingContext())
+    context = RecordingContext()
     replace(made, evaluations=12).run(MIDDLE, context)
     assert context.notes["resumed"] == {"evaluations": 8, "trial": 0}
     assert context.notes["descent"]["evaluations"] == 12
@@ -243,10 +215,10 @@ def test_a_descent_at_its_end_is_told_again_without_a_fit_more_than_one(
 )
 def test_a_corrupt_checkpoint_is_told_and_set_aside(tmp_path: Path, spoil: Callable[[Path], Any]) -> None:
     made = PenaltyDescent(RIDGE, checkpoints=tmp_path, evaluations=5)
-    first, path = made.run(MIDDLE, Told()), made.checkpoint(MIDDLE)
+    first, path = made.run(MIDDLE, RecordingContext()), made.checkpoint(MIDDLE)
     assert path is not None
     spoil(path)
-    context = Told()
+    context = RecordingContext()
     assert made.run(MIDDLE, context).values == first.values
     assert "is corrupt" in context.notes["checkpoint set aside"]
     assert len(list(tmp_path.glob("*.bad"))) == 1
@@ -264,12 +236,12 @@ def test_a_checkpoint_belongs_to_its_examples_start_and_settings(tmp_path: Path)
         replace(made, task=RidgePenalties.from_data(X, Y, folds=3, groups="each", high=1e5)).checkpoint(MIDDLE),
     ]
     assert len({made.checkpoint(MIDDLE), *others}) == 6
-    made.run(MIDDLE, Told())
+    made.run(MIDDLE, RecordingContext())
     path, other = made.checkpoint(MIDDLE), others[0]
     assert path is not None
     assert other is not None
     other.write_bytes(path.read_bytes())
-    context = Told()
+    context = RecordingContext()
     made.run(MIDDLE | {"penalty_0": 2.0}, context)
     assert "is foreign" in context.notes["checkpoint set aside"]
 
@@ -285,7 +257,7 @@ def test_penalties_that_cannot_be_fitted_are_failed_steps_and_such_a_start_is_di
         return evaluated(task, penalties)
 
     monkeypatch.setattr(RidgePenalties, "value_and_gradient", only_near)
-    context = Told()
+    context = RecordingContext()
     told = PenaltyDescent(RIDGE).run(MIDDLE, context)
     assert context.notes["descent"]["failed"] > 0
     assert context.notes["not converged"] == "too far"
@@ -300,7 +272,7 @@ def test_penalties_that_cannot_be_fitted_are_failed_steps_and_such_a_start_is_di
 
 def test_a_loss_of_zero_ends_a_descent() -> None:
     far = np.array([[-9.0], [-8.0], [8.0], [9.0]])
-    task, context = SvmPenalties((far, [0, 0, 1, 1]), (100.0 * far, [0, 0, 1, 1])), Told()
+    task, context = SvmPenalties((far, [0, 0, 1, 1]), (100.0 * far, [0, 0, 1, 1])), RecordingContext()
     assert PenaltyDescent(task).run({"penalty": 1.0}, context).values["value"] == 0.0
     assert context.notes["descent"]["why"] == "zero"
 

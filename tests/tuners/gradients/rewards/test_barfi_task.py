@@ -7,8 +7,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ import torch
 
 import trimtab as tt
 from trimtab.base.errors import InvalidArgument, InvalidObservation, TrialPruned
-from trimtab.base.seeds import Key
+from trimtab.testing.contexts import RecordingContext
 from trimtab.testing.task_kit import TaskKit
 from trimtab.tuners.gradients.bilevel import State
 from trimtab.tuners.gradients.rewards import (
@@ -32,32 +32,6 @@ from trimtab.tuners.gradients.rewards import (
 )
 
 TINY = Barfi(warm_up=6, first_steps=3, inner_steps=2, batch=2, outer_batches=2)
-
-
-@dataclass
-class Told:
-    """A context that keeps what it is told."""
-
-    number: int = 0
-    patience: float = math.inf
-    reports: list[tuple[float, dict[str, float]]] = field(default_factory=list)
-    notes: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def key(self) -> Key:
-        return Key(0, self.number, "run")
-
-    def report(self, step: float, metrics: Mapping[str, float]) -> None:
-        self.reports.append((step, dict(metrics)))
-
-    def should_prune(self) -> bool:
-        return len(self.reports) >= self.patience
-
-    def suggested(self, name: str, value: Any, parameter: Any) -> None:
-        raise AssertionError
-
-    def attribute(self, name: str, value: Any) -> None:
-        self.notes[name] = value
 
 
 def same(first: State, second: State) -> bool:
@@ -90,7 +64,7 @@ class TestOnSamples(TaskKit):
 
 
 def test_a_trial_is_the_run_that_its_params_say(chain: Callable[..., TabularProblem]) -> None:
-    problem, context = chain(0.3, 0.0), Told()
+    problem, context = chain(0.3, 0.0), RecordingContext()
     space = tt.Space(
         entropy=tt.Float(0.0, 1.0), gamma=tt.Float(0.1, 0.99), phi2_scale=tt.Float(1.0, 2.0), phi3=tt.Float(-1.0, 1.0)
     )
@@ -170,7 +144,7 @@ def test_a_worker_that_is_killed_loses_nothing(short_walk: SampledProblem, tmp_p
         check=False,
     )
     assert ended.returncode == -signal.SIGKILL, ended.stderr
-    context, other = Told(number=1), Told()
+    context, other = RecordingContext(number=1), RecordingContext()
     resumed = task.run(params, context)
     assert context.notes["resumed"] == {"iteration": 2, "trial": 0}
     whole = replace(task, checkpoints=tmp_path / "whole")
@@ -212,20 +186,20 @@ def replace_auxiliary(problem: SampledProblem) -> SampledProblem:
 
 
 def test_a_trial_that_is_given_up_ends_at_once(short_walk: SampledProblem) -> None:
-    context = Told(patience=2)
+    context = RecordingContext(patience=2)
     with pytest.raises(TrialPruned, match="after 2 of 9"):
         BarfiTask(short_walk, TINY, tt.Space(), iterations=9).run({}, context)
 
 
 def test_nan_ends_a_trial_as_diverged_and_a_broken_environment_as_an_error(short_walk: SampledProblem) -> None:
-    context = Told()
+    context = RecordingContext()
     blown = SampledProblem(short_walk.environment, short_walk.policy, huge, discount=0.95, gamma=0.95)
     told = BarfiTask(blown, TINY, tt.Space(), iterations=2).run({}, context)
     assert math.isnan(told.values["value"])
     assert "nan or inf" in context.notes["diverged"]
     endless = SampledProblem(short_walk.environment, short_walk.policy, huge, longest=1)
     with pytest.raises(InvalidObservation, match="did not end in 1 steps"):
-        BarfiTask(endless, TINY, tt.Space(), iterations=2).run({}, Told())
+        BarfiTask(endless, TINY, tt.Space(), iterations=2).run({}, RecordingContext())
 
 
 def huge(observation: Any, action: int, after: Any) -> float:

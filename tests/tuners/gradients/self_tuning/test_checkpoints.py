@@ -6,8 +6,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from trimtab.base.errors import InvalidArgument
 from trimtab.base.seeds import Key
 from trimtab.space import Float, Space
+from trimtab.testing.contexts import RecordingContext
 from trimtab.testing.task_kit import TaskKit
 from trimtab.tuners.gradients.bilevel import Minibatches
 from trimtab.tuners.gradients.self_tuning import (
@@ -79,34 +80,6 @@ def small(shift: float = 0.0) -> SelfTuningProblem:
     )
 
 
-@dataclass
-class Told:
-    """A context that keeps what it is told."""
-
-    number: int = 0
-    reports: list[tuple[float, dict[str, float]]] = field(default_factory=list)
-    notes: dict[str, Any] = field(default_factory=dict)
-    stop: int = 0
-
-    @property
-    def key(self) -> Key:
-        return Key(0, self.number, "run")
-
-    def report(self, step: float, metrics: Mapping[str, float]) -> None:
-        self.reports.append((step, dict(metrics)))
-        if len(self.reports) == self.stop:
-            raise KeyboardInterrupt
-
-    def should_prune(self) -> bool:
-        return False
-
-    def suggested(self, name: str, value: Any, parameter: Any) -> None:
-        raise AssertionError
-
-    def attribute(self, name: str, value: Any) -> None:
-        self.notes[name] = value
-
-
 def task(folder: Path | None, rounds: int = 9, **changes: Any) -> SelfTuningTask:
     return replace(SelfTuningTask(small(), METHOD, SPACE, rounds=rounds, checkpoints=folder), **changes)
 
@@ -150,14 +123,20 @@ def test_patience_is_remembered() -> None:
 
 @pytest.mark.parametrize("every", [1, 2])
 def test_a_run_cut_off_anywhere_ends_the_same_bit_for_bit(tmp_path: Path, every: int) -> None:
-    context = Told()
+    context = RecordingContext()
     first = task(tmp_path / "whole", every=every)
     whole = first.run(PARAMS, context)
     for stop in (1, 3, 5):
-        cut = replace(first, checkpoints=tmp_path / f"cut {stop}")
+        cut, begun = replace(first, checkpoints=tmp_path / f"cut {stop}"), RecordingContext()
+
+        def interrupt(told: RecordingContext = begun, stop: int = stop) -> None:
+            if len(told.reports) == stop:
+                raise KeyboardInterrupt
+
+        begun.each = interrupt
         with pytest.raises(KeyboardInterrupt):
-            cut.run(PARAMS, Told(stop=stop))
-        second = Told(number=7)
+            cut.run(PARAMS, begun)
+        second = RecordingContext(number=7)
         assert cut.run(PARAMS, second).values == whole.values
         assert second.reports == context.reports
         assert second.notes["resumed"] == {"step": 2 * every * (stop - 1), "trial": 0}
@@ -188,7 +167,7 @@ task.run(params, Context())
 def test_a_worker_that_is_killed_loses_nothing(tmp_path: Path) -> None:
     cloudpickle.register_pickle_by_value(sys.modules[__name__])
     try:
-        (tmp_path / "task").write_bytes(cloudpickle.dumps((task(tmp_path / "kept"), PARAMS, Told().key)))
+        (tmp_path / "task").write_bytes(cloudpickle.dumps((task(tmp_path / "kept"), PARAMS, RecordingContext().key)))
     finally:
         cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
     ended = subprocess.run(
@@ -199,7 +178,7 @@ def test_a_worker_that_is_killed_loses_nothing(tmp_path: Path) -> None:
         check=False,
     )
     assert ended.returncode == -signal.SIGKILL, ended.stderr
-    context, other = Told(number=1), Told()
+    context, other = RecordingContext(number=1), RecordingContext()
     resumed = task(tmp_path / "kept").run(PARAMS, context)
     assert context.notes["resumed"] == {"step": 10, "trial": 0}
     assert resumed.values == task(tmp_path / "whole").run(PARAMS, other).values
@@ -208,23 +187,26 @@ def test_a_worker_that_is_killed_loses_nothing(tmp_path: Path) -> None:
 
 
 def test_an_end_is_told_again_to_its_own_trial_only(tmp_path: Path) -> None:
-    first = task(tmp_path).run(PARAMS, Told())
-    again = Told()
+    first = task(tmp_path).run(PARAMS, RecordingContext())
+    again = RecordingContext()
     assert task(tmp_path).run(PARAMS, again).values == first.values
     assert again.notes["resumed"]["step"] == 18
-    other = Told(number=1)
+    other = RecordingContext(number=1)
     assert task(tmp_path).run(PARAMS, other).values != first.values
     assert "resumed" not in other.notes
     longer = task(tmp_path, 12)
-    assert longer.run(PARAMS, Told(number=2)).values == task(None, 12).run(PARAMS, Told(number=1)).values
+    assert (
+        longer.run(PARAMS, RecordingContext(number=2)).values
+        == task(None, 12).run(PARAMS, RecordingContext(number=1)).values
+    )
     # A shorter task leaves the longer one's file as it is.
-    assert task(tmp_path).run(PARAMS, Told()).values == first.values
+    assert task(tmp_path).run(PARAMS, RecordingContext()).values == first.values
     assert longer.final(PARAMS).state.training_steps == 24
 
 
 def test_the_last_row_of_a_shorter_task_is_not_in_the_schedule_of_a_longer(tmp_path: Path) -> None:
-    task(tmp_path, 5, every=2).run(PARAMS, Told())
-    context = Told()
+    task(tmp_path, 5, every=2).run(PARAMS, RecordingContext())
+    context = RecordingContext()
     task(tmp_path, 6, every=2).run(PARAMS, context)
     assert [step for step, _ in context.reports] == [0, 4, 8, 12]
 
@@ -240,13 +222,13 @@ def test_the_last_row_of_a_shorter_task_is_not_in_the_schedule_of_a_longer(tmp_p
     ids=["empty", "cut", "other arrays", "pickles"],
 )
 def test_a_corrupt_checkpoint_is_told_and_set_aside(tmp_path: Path, spoil: Callable[[Path], Any]) -> None:
-    first = task(tmp_path).run(PARAMS, Told())
+    first = task(tmp_path).run(PARAMS, RecordingContext())
     path = task(tmp_path).checkpoint(PARAMS)
     assert path is not None
     spoil(path)
     with pytest.raises(InvalidArgument, match="corrupt"):
         task(tmp_path).final(PARAMS)
-    context = Told()
+    context = RecordingContext()
     assert task(tmp_path).run(PARAMS, context).values == first.values
     assert "is corrupt" in context.notes["checkpoint set aside"]
     assert "resumed" not in context.notes
@@ -255,20 +237,23 @@ def test_a_corrupt_checkpoint_is_told_and_set_aside(tmp_path: Path, spoil: Calla
 
 def test_a_foreign_checkpoint_is_told_and_set_aside(tmp_path: Path) -> None:
     here = task(tmp_path)
-    here.run(PARAMS, Told())
+    here.run(PARAMS, RecordingContext())
     path, other = here.checkpoint(PARAMS), here.checkpoint({"rate": 0.5})
     assert path is not None
     assert other is not None
     assert len({path, other, replace(here, method=replace(METHOD, tau=0.5)).checkpoint(PARAMS)}) == 3
     other.write_bytes(path.read_bytes())
-    context = Told()
+    context = RecordingContext()
     here.run({"rate": 0.5}, context)
     assert "of another start, method or problem" in context.notes["checkpoint set aside"]
     # The code of a loss has no fingerprint, but its value tells.
-    context = Told()
+    context = RecordingContext()
     shifted = task(tmp_path, problem=small(shift=1.0))
     assert shifted.checkpoint(PARAMS) == path
-    assert shifted.run(PARAMS, context).values == task(None, problem=small(shift=1.0)).run(PARAMS, Told()).values
+    assert (
+        shifted.run(PARAMS, context).values
+        == task(None, problem=small(shift=1.0)).run(PARAMS, RecordingContext()).values
+    )
     assert "the validation loss at its tensors is not the one" in context.notes["checkpoint set aside"]
 
 
