@@ -34,7 +34,7 @@ from trimtab.space import Float, Space
 from trimtab.surrogates.secant import SECANT_REFS
 from trimtab.tuners.gradients.checkpoints import fingerprint, read, set_aside, settings_text, write
 from trimtab.tuners.gradients.penalties.penalty_steps import PenaltySteps
-from trimtab.tuners.gradients.penalties.penalty_task import Evaluation, NotConverged, PenaltyTask
+from trimtab.tuners.gradients.penalties.penalty_task import NotConverged, PenaltyTask
 from trimtab.tuners.gradients.running import RUN, RunHead, RunningTrial, Voice
 
 __all__ = ["START", "PenaltyDescent"]
@@ -56,9 +56,10 @@ class PenaltyDescent:
     middle of their bounds, on their logarithmic scale.
 
     Each evaluation is reported: the least loss so far as "value", and the penalties that have it, each under its name
-    where they are few. The observation has the losses of the validation examples there, and its cost in seconds, those
-    of attempts that were cut off included. User attributes tell the rest: "penalties" the final ones by name, which
-    `task.fit` takes, "descent" how it ended, "checkpoint" where its path is.
+    where they are few. The observation has its cost in seconds, those of attempts that were cut off included. It has no
+    losses of single examples: the descent fitted penalties to them, so an interval made of them would claim too much.
+    User attributes tell the rest: "penalties" the final ones by name, which `task.fit` takes, "descent" how it ended,
+    "checkpoint" where its path is.
 
     A start whose model cannot be fitted is an observation of nan, which counts as diverged, and "not converged" says
     what went wrong. Later such penalties are steps that failed: the next one is shorter.
@@ -113,8 +114,8 @@ class PenaltyDescent:
 
     @property
     def provides(self) -> Info:
-        """Values, curves, per-example losses and costs in seconds."""
-        return Info.VALUES | Info.CURVES | Info.LOSSES | Info.COST
+        """Values, curves, and costs in seconds."""
+        return Info.VALUES | Info.CURVES | Info.COST
 
     def run(self, params: Params, context: Context) -> Observation:
         """Descend once from where the params say; see `base.ports.Task.run`."""
@@ -174,7 +175,7 @@ class PenaltyDescent:
             voice.note("not converged", str(failure))
             walk.take(math.nan, np.full(len(self.task.space), math.nan))
         else:
-            walk.take(found.value, found.gradient, found)
+            walk.take(found.value, found.gradient)
 
     def _tell(self, walk: _Walk, voice: Voice) -> None:
         """Report the best so far, and end where the trial was given up."""
@@ -193,8 +194,7 @@ class PenaltyDescent:
         if walk.best is None:
             return Observation(math.nan, cost=before + time.perf_counter())
         voice.note("penalties", dict(zip(self.task.space.names, walk.best.tolist(), strict=True)))
-        found = self.task.value_and_gradient(walk.best) if walk.found is None else walk.found
-        return Observation(found.value, losses=found.losses, cost=before + time.perf_counter())
+        return Observation(walk.least, cost=before + time.perf_counter())
 
     def _bounds(self) -> tuple[Array, Array]:
         """Low and high of every penalty, shape (k,) each."""
@@ -259,7 +259,6 @@ class _Walk:
         steps: the descent.
         losses, gradients: what it was told, nan where an evaluation failed.
         least, best: the least loss and its penalties, shape (k,); None before there is one.
-        found: its evaluation; None where it comes from a checkpoint.
     """
 
     steps: PenaltySteps
@@ -267,12 +266,11 @@ class _Walk:
     gradients: list[Array] = field(default_factory=list)
     least: float = math.inf
     best: Array | None = None
-    found: Evaluation | None = None
 
-    def take(self, loss: float, gradient: Array, found: Evaluation | None = None) -> None:
+    def take(self, loss: float, gradient: Array) -> None:
         """What the penalties asked for gave."""
         if loss < self.least:
-            self.least, self.best, self.found = loss, self.steps.ask(), found
+            self.least, self.best = loss, self.steps.ask()
         self.losses.append(loss)
         self.gradients.append(gradient)
         self.steps.tell(loss, gradient)
