@@ -15,7 +15,7 @@ to a quarter of the step where it was less than one quarter.
 
 Nothing is evaluated here: a caller asks for the next place (`SecantDescent.target`), evaluates it, and tells it
 (`SecantDescent.step_told`). A step costs a Cholesky factor, or an eigen-decomposition where B is not positive, and
-where the box cuts it off a few dense solves: a tenth of a millisecond for six coordinates, half of one for thirty.
+where the box cuts it off a few dense solves: 0.03 to 0.1 ms for six coordinates, some 0.1 ms for thirty.
 
 Source: J. Nocedal and S. J. Wright, "Numerical Optimization", second edition, Springer, 2006: algorithm 4.1 (trust
 regions), algorithm 6.2 (symmetric rank one). Absolute eigenvalues are Y. N. Dauphin et al., "Identifying and attacking

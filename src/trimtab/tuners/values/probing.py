@@ -16,6 +16,8 @@ needed.
 
 from __future__ import annotations
 
+from bisect import insort
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
@@ -77,9 +79,18 @@ def beside(evidence: Evidence, space: Space) -> tuple[NDArray[np.intp], NDArray[
     pairs = pairs[(unit[pairs[:, 0]] != unit[pairs[:, 1]]).any(axis=1)]
     # Halves, because the difference of two floats may overflow.
     halves = 0.5 * evidence.losses
-    before = [halves[rows[rows < later]] for later in pairs[:, 1].tolist()]
-    reach = np.array([np.quantile(told, 0.5, method="lower") - told.min() for told in before])
-    return pairs, np.abs(halves[pairs[:, 0]] - halves[pairs[:, 1]]) <= EXACT * reach
+    reach = np.zeros(len(halves))
+    reach[rows] = _reaches(halves[rows].tolist())
+    return pairs, np.abs(halves[pairs[:, 0]] - halves[pairs[:, 1]]) <= EXACT * reach[pairs[:, 1]]
+
+
+def _reaches(losses: list[float]) -> list[float]:
+    """From the lower median to the least of the losses before each one; 0 for the first."""
+    ordered, out = list[float](), list[float]()
+    for loss in losses:
+        out.append(ordered[(len(ordered) - 1) // 2] - ordered[0] if ordered else 0.0)
+        insort(ordered, loss)
+    return out
 
 
 def probe(view: View, evidence: Evidence, key: Key) -> Array | None:
