@@ -13,6 +13,7 @@ from trimtab.benchmarks import sweep as room
 from trimtab.benchmarks.environments import prepare
 from trimtab.benchmarks.peer import Peer
 from trimtab.benchmarks.protocol import Run, is_done, run_path
+from trimtab.benchmarks.registry import make_problem
 from trimtab.benchmarks.sweep import Places, RunEnd, planned, sweep
 
 
@@ -22,6 +23,16 @@ def test_seeds_come_first_so_that_what_is_there_compares_all_peers() -> None:
         *[(0, "p", "a"), (0, "p", "b"), (0, "q", "a"), (0, "q", "b")],
         (1, "p", "a"),
     ]
+
+
+def test_a_seed_plays_an_instance_of_its_own() -> None:
+    runs = planned(["bbob-f1-d2+noisy:0.1", "bbob-f1-d2-i7", "table-segment"], ["a"], [0, 2], 5)
+    assert [(run.seed, run.problem) for run in runs] == [
+        *[(0, "bbob-f1-d2+noisy:0.1"), (0, "bbob-f1-d2-i7"), (0, "table-segment")],
+        *[(2, "bbob-f1-d2-i3+noisy:0.1"), (2, "bbob-f1-d2-i7"), (2, "table-segment")],
+    ]
+    for run in runs:
+        assert make_problem(run.problem).name == run.problem
 
 
 def test_what_is_there_is_not_done_again_and_a_failure_hurts_nobody_else(

@@ -2,6 +2,12 @@
 
 A name is a problem, followed by any number of wrappers: `bbob-f5-d3+noisy:0.1+delayed:0.5`. A run is
 described by names alone, so that it can be done in any process and done again later.
+
+A BBOB function has instances, each with an optimum and a rotation of its own. A repetition plays one of them, as in
+the COCO platform (N. Hansen, A. Auger, R. Ros, O. Mersmann, T. Tusar and D. Brockhoff, "COCO: a platform for
+comparing continuous optimizers in a black-box setting", Optimization Methods and Software 36, 2021,
+arXiv:1603.08785): seeds alone repeat nothing for a peer that draws no random numbers. So a name without an instance
+means instance s + 1 for seed s.
 """
 
 from __future__ import annotations
@@ -20,7 +26,7 @@ from trimtab.benchmarks.problems.tables import Table
 from trimtab.benchmarks.problems.training import TRAININGS, Training
 from trimtab.benchmarks.wrappers import CategoricalCopies, Delayed, Noisy, Shifted
 
-__all__ = ["SETS", "make_problem", "problem_names", "quiet_name", "set_of"]
+__all__ = ["SETS", "make_problem", "played", "problem_names", "quiet_name", "set_of", "without_instance"]
 
 SETS = ("bbob", "tables", "training", "penalties", "lcbench")
 """The sets that are reported, one apart from the other. The last one is empty without the folder of its surrogate."""
@@ -88,6 +94,32 @@ def quiet_name(name: str) -> str:
     'bbob-f5-d3+delayed:0.5'
     """
     return "+".join(part for part in name.split("+") if not part.startswith("noisy:"))
+
+
+def played(problem: str, seed: int) -> str:
+    """The name of what a run plays: of a BBOB function without an instance, instance `seed` + 1.
+
+    >>> played("bbob-f2-d3+noisy:0.1", 0), played("bbob-f2-d3+noisy:0.1", 2)
+    ('bbob-f2-d3+noisy:0.1', 'bbob-f2-d3-i3+noisy:0.1')
+    >>> played("bbob-f2-d3-i7", 2), played("table-segment", 2)
+    ('bbob-f2-d3-i7', 'table-segment')
+    """
+    plain, plus, wrappers = problem.partition("+")
+    found = _BBOB.fullmatch(plain)
+    if found is None or found[3] or seed == 0:
+        return problem
+    return f"{plain}-i{seed + 1}{plus}{wrappers}"
+
+
+def without_instance(name: str) -> str:
+    """The name of the problem that an instance is one of, wrappers included.
+
+    >>> without_instance("bbob-f2-d3-i3+noisy:0.1"), without_instance("table-segment")
+    ('bbob-f2-d3+noisy:0.1', 'table-segment')
+    """
+    plain, plus, wrappers = name.partition("+")
+    found = _BBOB.fullmatch(plain)
+    return name if found is None else f"bbob-f{found[1]}-d{found[2]}{plus}{wrappers}"
 
 
 def make_problem(name: str, olympus: Path | None = None, lcbench: Path | None = None) -> Problem:

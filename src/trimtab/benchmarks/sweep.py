@@ -19,7 +19,7 @@ from trimtab.base.errors import check_count
 from trimtab.benchmarks.conversation import Conversation, PeerFailed, conversation
 from trimtab.benchmarks.peer import Peer, make_peer
 from trimtab.benchmarks.protocol import Run, is_done
-from trimtab.benchmarks.registry import make_problem
+from trimtab.benchmarks.registry import make_problem, played
 from trimtab.tuners import make_tuner
 
 __all__ = ["Places", "RunEnd", "planned", "sweep"]
@@ -60,9 +60,12 @@ class RunEnd:
 def planned(
     problems: Sequence[str], peers: Sequence[str], seeds: Sequence[int], budget: int, workers: int = 1, preload: int = 0
 ) -> list[Run]:
-    """Every combination, in the order in which they are to be done."""
+    """Every combination, in the order in which they are to be done; each seed plays its own instance of BBOB."""
     return [
-        Run(problem, peer, seed, budget, workers, preload) for seed in seeds for problem in problems for peer in peers
+        Run(played(problem, seed), peer, seed, budget, workers, preload)
+        for seed in seeds
+        for problem in problems
+        for peer in peers
     ]
 
 

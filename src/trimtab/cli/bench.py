@@ -45,7 +45,10 @@ class ReportFormat(StrEnum):
 
 
 RunsArgument = Annotated[Path, typer.Argument(metavar="RUNS", help="The folder of the runs.")]
-SetOption = Annotated[list[Set] | None, typer.Option("--set", help="A set of problems; may be given again.")]
+SetOption = Annotated[
+    list[Set] | None,
+    typer.Option("--set", help="A set of problems; may be given again. Each seed plays its own instance of bbob."),
+]
 OlympusOption = Annotated[
     Path | None,
     typer.Option("--olympus", metavar="DIR", exists=True, file_okay=False, help="A folder of Olympus tables."),
@@ -116,7 +119,15 @@ def run(
     wrap: Annotated[
         str, typer.Option("--wrap", metavar="WRAPPER", help="Put on every problem, such as noisy:0.1 or delayed:0.5.")
     ] = "",
-    seeds: Annotated[int, typer.Option("--seeds", min=1, help="How many seeds.")] = 10,
+    seeds: Annotated[
+        int,
+        typer.Option(
+            "--seeds",
+            min=1,
+            help="How many repetitions. On BBOB functions seed s plays instance s + 1 (another shift and rotation), "
+            "unless the name ends in an instance, such as bbob-f5-d3-i2.",
+        ),
+    ] = 10,
     first_seed: Annotated[int, typer.Option("--first-seed", min=0, help="The first of them.")] = 0,
     budget: Annotated[int, typer.Option("--budget", min=1, help="Trials of each run.")] = 100,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Trials at once, on the simulated clock.")] = 1,
