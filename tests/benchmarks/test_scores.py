@@ -29,10 +29,13 @@ Array = NDArray[np.float64]
 MadeUp = Callable[..., RunRecord]
 
 
-def results(best: Array, peers: tuple[str, ...], problem: list[int]) -> Results:
-    """Results of an array (c, p, n)."""
+def results(best: Array, peers: tuple[str, ...], problem: list[int], instance: list[int] | None = None) -> Results:
+    """Results of an array (c, p, n); every problem has one instance unless they are given."""
+    instance = problem if instance is None else instance
     names = tuple(f"p{place}" for place in range(max(problem) + 1))
-    return Results(peers, names, np.array(problem), np.arange(len(problem)), best, 0)
+    played = tuple(f"i{place}" for place in range(max(instance) + 1))
+    seeds = np.arange(len(problem))
+    return Results(peers, names, np.array(problem), played, np.array(instance), seeds, best, 0)
 
 
 def rank_twin(values: list[float], value: float) -> float:
@@ -59,6 +62,16 @@ def test_runs_become_cells_that_every_peer_has(made_up: MadeUp) -> None:
     assert (found.peers, found.problems, found.left_out) == (("a:a", "b:b"), ("training-svm",), 1)
     assert found.seeds.tolist() == [0, 1]
     assert found.best.tolist() == [[[3, 1, 1], [2, 2, 0.5]], [[5, 5, 2], [math.inf, 4, 4]]]
+
+
+def test_instances_are_cells_of_one_problem(made_up: MadeUp) -> None:
+    played = [("bbob-f5-d3", 0), ("bbob-f5-d3", 1), ("bbob-f5-d3-i2", 1), ("bbob-f10-d3-i2", 1)]
+    found = results_of([made_up([3.0, 1.0], "a:a", problem, seed) for problem, seed in played], 2)
+    assert found.problems == ("bbob-f10-d3", "bbob-f5-d3")
+    assert found.instances == ("bbob-f10-d3-i2", "bbob-f5-d3", "bbob-f5-d3-i2")
+    assert found.problem.tolist() == [0, 1, 1, 1]
+    assert found.instance.tolist() == [0, 1, 1, 2]
+    assert found.seeds.tolist() == [1, 0, 1, 1]
 
 
 def test_a_run_that_ran_out_of_configurations_keeps_its_best(made_up: MadeUp) -> None:
@@ -91,6 +104,16 @@ def test_normalised_regret_is_zero_at_the_best_and_one_where_random_ends() -> No
     assert found[2].tolist() == [[1.0, 0.0], [1.0, 0.0]]
     steep = normalised_regrets(results(best * np.array([1.0, 1e6])[:, None], ("x:random", "x:y"), [0, 0, 1]))
     assert steep.max() == 10.0
+
+
+def test_each_instance_has_a_scale_of_its_own() -> None:
+    """One instance has values a million times those of the other, and counts no more."""
+    best = np.array([[[4.0], [2.0]], [[6e6], [8e6]], [[4e6], [1e6]]])
+    found = results(best, ("optuna:random", "x:y"), [0, 0, 0], [0, 1, 1])
+    assert normalised_regrets(found)[:, :, 0].tolist() == [[1.0, 0.0], [5 / 4, 7 / 4], [3 / 4, 0.0]]
+    (row,) = [row for row in standings(found, 1) if row.peer == "x:y"]
+    assert row.rank == pytest.approx((1 + 2 + 1) / 3)
+    assert row.regret == pytest.approx(7 / 12)
 
 
 def test_runs_without_any_success_are_the_worst_and_no_more() -> None:
@@ -199,6 +222,18 @@ def test_against_random_finds_the_worse_and_lets_equals_be() -> None:
     assert found["c:c", "p0"].better == 0.5
     assert found["c:c", "p0"].p_worse > 0.4
     assert against_random(results(best[:, 1:], ("b:b", "c:c"), cells), 1) == []
+
+
+def test_against_random_compares_within_instances() -> None:
+    """One run on each of six instances: five end higher than random search, whatever the instance's scale."""
+    scales = 10.0 ** np.arange(6)
+    best = np.stack([scales, scales * np.array([2.0, 2.0, 0.5, 2.0, 2.0, 2.0])], axis=1)[:, :, None]
+    (row,) = against_random(results(best, ("a:random", "b:b"), [0] * 6, list(range(6))), 1)
+    assert (row.better, row.p_worse) == (pytest.approx(1 / 6), pytest.approx(7 / 64))
+    # Three cells on one instance, where one in nine pairs ends lower, and one on another, where the only pair does.
+    best = np.array([[[1.0], [2.0]], [[4.0], [5.0]], [[3.0], [6.0]], [[9.0], [8.0]]])
+    (row,) = against_random(results(best, ("a:random", "b:b"), [0] * 4, [0, 0, 0, 1]), 1)
+    assert row.better == pytest.approx((2 / 9 + 1.0) / 2)
 
 
 @given(st.lists(st.floats(0.0, 1.0), min_size=1, max_size=8))

@@ -55,6 +55,18 @@ def test_a_negative_best_value_is_approached_from_above() -> None:
     assert found[0].trials == 2.0
 
 
+def test_instances_have_best_values_of_their_own_and_are_one_problem() -> None:
+    runs = [
+        record("a", 0, [9.0, 1.0], "bbob-f5-d3"),
+        record("a", 1, [70.0, 90.0, 60.0, 40.0], "bbob-f5-d3-i2"),
+        record("a", 1, [70.0, 90.0, 40.0], "bbob-f5-d3-i2+noisy:0.1"),
+    ]
+    assert [(row.problem, row.runs, row.there, row.trials) for row in reached(runs, 0.1)] == [
+        ("bbob-f5-d3", 2, 2, 3.0),
+        ("bbob-f5-d3+noisy:0.1", 1, 1, 3.0),
+    ]
+
+
 def test_parallel_runs_and_told_results_do_not_count() -> None:
     parallel = replace(RUNS[0], run=replace(RUNS[0].run, workers=4))
     preloaded = replace(RUNS[0], run=replace(RUNS[0].run, preload=9))

@@ -1,7 +1,8 @@
 """The runs of a folder as arrays: what every score is computed from.
 
-Peers are compared on cells: one problem with one seed, on which every one of them has a complete run that
-is long enough. A cell that lacks a peer is left out for all, and counted.
+Peers are compared on cells: one instance of a problem with one seed, on which every one of them has a complete run
+that is long enough. A cell that lacks a peer is left out for all, and counted. Only BBOB functions have several
+instances; anything else is the one instance of itself. Instances have scales of their own, and are one problem.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from numpy.typing import NDArray
 
 from trimtab.base.errors import UnknownName, message
 from trimtab.benchmarks.protocol import RunRecord, read_run
-from trimtab.benchmarks.registry import SETS, set_of
+from trimtab.benchmarks.registry import SETS, set_of, without_instance
 
-__all__ = ["SOLVED", "Results", "group_of", "read_runs", "results_of", "undelayed"]
+__all__ = ["SOLVED", "Results", "curve", "group_of", "read_runs", "results_of", "undelayed"]
 
 Array = NDArray[np.float64]
 
@@ -35,8 +36,10 @@ class Results:
 
     Arguments:
         peers: names, sorted.
-        problems: names, sorted.
+        problems: names without instances, sorted.
         problem: of each cell, its place in `problems`, shape (c,).
+        instances: names of what was played, sorted.
+        instance: of each cell, its place in `instances`, shape (c,).
         seeds: of each cell, shape (c,).
         best: value of the best trial so far, shape (c, p, n), lower is better; infinite before the first success.
         left_out: how many cells lack a peer.
@@ -45,6 +48,8 @@ class Results:
     peers: tuple[str, ...]
     problems: tuple[str, ...]
     problem: NDArray[np.intp]
+    instances: tuple[str, ...]
+    instance: NDArray[np.intp]
     seeds: NDArray[np.intp]
     best: Array
     left_out: int
@@ -94,23 +99,29 @@ def results_of(records: Sequence[RunRecord], trials: int) -> Results:
     }
     peers = tuple(sorted({peer for _, _, peer in runs}))
     held: defaultdict[tuple[str, int], set[str]] = defaultdict(set)
-    for problem, seed, peer in runs:
-        held[problem, seed].add(peer)
+    for instance, seed, peer in runs:
+        held[instance, seed].add(peer)
     cells = sorted(cell for cell, there in held.items() if len(there) == len(peers))
-    problems = tuple(sorted({problem for problem, _ in cells}))
-    best = np.array([[_curve(runs[*cell, peer], trials) for peer in peers] for cell in cells])
+    instances = tuple(sorted({instance for instance, _ in cells}))
+    problems = tuple(sorted({without_instance(instance) for instance in instances}))
+    best = np.array([[curve(runs[*cell, peer], trials) for peer in peers] for cell in cells])
     return Results(
         peers,
         problems,
-        np.array([problems.index(problem) for problem, _ in cells], dtype=np.intp),
+        np.array([problems.index(without_instance(instance)) for instance, _ in cells], dtype=np.intp),
+        instances,
+        np.array([instances.index(instance) for instance, _ in cells], dtype=np.intp),
         np.array([seed for _, seed in cells], dtype=np.intp),
         best.reshape(len(cells), len(peers), trials),
         len(held) - len(cells),
     )
 
 
-def _curve(record: RunRecord, trials: int) -> Array:
-    """Best so far after each trial, shape (trials,); a run that ended early keeps its last value."""
+def curve(record: RunRecord, trials: int) -> Array:
+    """Best so far after each trial, shape (trials,); a run that ended early keeps its last value.
+
+    It is infinite before the first success, and never below `SOLVED` on a BBOB function.
+    """
     values = [math.inf if line.best is None else line.best for line in record.trials[:trials]]
     values += [values[-1] if values else math.inf] * (trials - len(values))
     floor = SOLVED if set_of(record.run.problem) == "bbob" else -math.inf

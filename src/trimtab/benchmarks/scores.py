@@ -1,26 +1,29 @@
 """Scores: normalised regret, mean ranks with bootstrap intervals, and the test against random search.
 
-**Normalised regret** of a value v on a problem is (v - best) / (random - best): `best` is the least value
-that any run of that problem has reached within the reported trials, `random` the median over seeds of what
-random search has reached after the largest reported budget. So 0 is the best known and 1 what random
-search ends at. It is cut at 10, so that one bad start on a steep function does not decide a mean. Where
-random search ends at the best known value, or has no success at all, it is 0 for the best value and 1 for
-any other.
+**Normalised regret** of a value v is (v - best) / (random - best), both of the instance that was played: `best` is the
+least value that any run of it has reached within the reported trials, `random` the median over its runs of what random
+search has reached after the largest reported budget. So 0 is the best known and 1 what random search ends at. It is
+cut at 10, so that one bad start on a steep function does not decide a mean. Where random search ends at the best known
+value, or has no success at all, it is 0 for the best value and 1 for any other.
 
 **Rank** of a peer in a cell is its place among all peers by the best value so far, 1 for the least, ties
-sharing the mean of their places. Means are taken over seeds, then over problems, so that each problem
-counts the same.
+sharing the mean of their places. Means are taken over a problem's cells, all its instances and seeds, then over
+problems, so that each problem counts the same.
 
 **Intervals** are percentile bootstrap intervals over problems: the problems are drawn with replacement,
-each with all of its seeds, which says what would change on other problems of this kind. The difference
+each with all of its cells, which says what would change on other problems of this kind. The difference
 between two peers is drawn on the same problems for both (a paired bootstrap).
 
-**Worse than random** is a one-sided Mann-Whitney test on each problem, over the seeds, of whether the
-peer's final values tend to be greater than those of random search; with a second verdict after Holm's
-correction for the number of problems.
+**Worse than random** is van Elteren's one-sided test on each problem of whether the peer's final values tend to be
+greater than those of random search: values are compared within an instance, and the instances' evidence is added up
+(see `van_elteren`). On a problem of one instance it is the exact Mann-Whitney test; where each instance was played
+once, the sign test, of which five instances are the fewest that can say anything at the 95 % level. There is a
+second verdict after Holm's correction for the number of problems. The probability of ending lower than random
+search is likewise a mean over instances.
 
-Sources: B. Efron and R. Tibshirani, "An Introduction to the Bootstrap", 1993. H. Mann and D. Whitney,
-Annals of Mathematical Statistics 18, 1947. S. Holm, Scandinavian Journal of Statistics 6, 1979.
+Sources: B. Efron and R. Tibshirani, "An Introduction to the Bootstrap", 1993. P. van Elteren, Bulletin de l'Institut
+International de Statistique 37, 1960. H. Mann and D. Whitney, Annals of Mathematical Statistics 18, 1947. S. Holm,
+Scandinavian Journal of Statistics 6, 1979.
 """
 
 from __future__ import annotations
@@ -32,11 +35,12 @@ from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import mannwhitneyu, rankdata
+from scipy.stats import rankdata
 
 from trimtab.base.records import Interval
 from trimtab.base.seeds import Key
 from trimtab.benchmarks.results import Results
+from trimtab.benchmarks.van_elteren import Stratum, p_greater
 
 __all__ = [
     "Against",
@@ -85,7 +89,8 @@ class Against:
 
     Arguments:
         peer, problem: their names.
-        better: probability that a run of the peer ends lower than one of random search, ties halved.
+        better: probability that a run of the peer ends lower than one of random search on the same instance, ties
+            halved: a mean over instances.
         p_worse: p-value of the test that it tends to end higher.
         p_holm: the same after Holm's correction over the problems of this peer.
     """
@@ -101,10 +106,10 @@ def normalised_regrets(results: Results) -> Array:
     """Normalised regret after each trial, shape (c, p, n)."""
     final = results.best[:, :, -1]
     regrets = np.empty_like(results.best)
-    for place in range(len(results.problems)):
-        cells = results.problem == place
+    chosen = _random_columns(results)
+    for place in range(len(results.instances)):
+        cells = results.instance == place
         best = float(np.min(final[cells]))
-        chosen = _random_columns(results)
         reference = float(np.median(final[cells][:, chosen] if chosen else final[cells]))
         regrets[cells] = _normalised(results.best[cells], best, reference)
     return regrets
@@ -186,10 +191,7 @@ def against_random(results: Results, budget: int) -> list[Against]:
     for place, peer in enumerate(results.peers):
         if not chosen or place in chosen:
             continue
-        rows = []
-        for problem in range(len(results.problems)):
-            final = results.best[results.problem == problem][:, :, budget - 1]
-            rows.append(_test(final[:, place], final[:, chosen].ravel()))
+        rows = [_compared(_strata(results, problem, place, chosen, budget)) for problem in range(len(results.problems))]
         corrected = holm([p for _, p in rows])
         found += [
             Against(peer, name, better, p, p_holm)
@@ -198,12 +200,20 @@ def against_random(results: Results, budget: int) -> list[Against]:
     return found
 
 
-def _test(own: Array, random: Array) -> tuple[float, float]:
+def _strata(results: Results, problem: int, place: int, chosen: Sequence[int], budget: int) -> list[Stratum]:
+    """For each instance of a problem the final values of the peer at `place`, and those of random search."""
+    final = results.best[:, :, budget - 1]
+    instances = np.unique(results.instance[results.problem == problem])
+    return [
+        (final[cells, place], final[cells][:, chosen].ravel())
+        for cells in (results.instance == instance for instance in instances)
+    ]
+
+
+def _compared(strata: Sequence[Stratum]) -> tuple[float, float]:
     """Probability of being lower than random, and the p-value of being greater."""
-    better = float(np.mean((own[:, None] < random) + 0.5 * (own[:, None] == random)))
-    if len(np.unique(np.concatenate([own, random]))) == 1:
-        return better, 1.0
-    return better, float(mannwhitneyu(own, random, alternative="greater").pvalue)
+    better = [np.mean((own[:, None] < random) + 0.5 * (own[:, None] == random)) for own, random in strata]
+    return float(np.mean(better)), p_greater(strata)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -21,6 +21,7 @@ from trimtab.benchmarks.costs import (
     parallel_costs,
 )
 from trimtab.benchmarks.protocol import RunRecord
+from trimtab.benchmarks.registry import without_instance
 from trimtab.benchmarks.results import Results, group_of, group_order, results_of
 from trimtab.benchmarks.scores import (
     Against,
@@ -151,7 +152,7 @@ def _preloaded(records: Sequence[RunRecord]) -> dict[str, tuple[list[Latency], l
     found: defaultdict[tuple[str, int], list[RunRecord]] = defaultdict(list)
     for record in records:
         if record.run.preload and record.run.workers == 1:
-            found[record.run.problem, record.run.preload].append(record)
+            found[without_instance(record.run.problem), record.run.preload].append(record)
     return {
         f"{problem}, {count:,} results": (latencies(group, [count]), memories(group))
         for (problem, count), group in sorted(found.items())
@@ -163,6 +164,7 @@ def _group_json(group: Group) -> dict[str, Json]:
     return {
         "name": group.name,
         "problems": list(group.results.problems),
+        "instances": list(group.results.instances),
         "cells": len(group.results.problem),
         "left_out": group.results.left_out,
         "standings": {str(budget): [asdict(row) for row in rows] for budget, rows in group.standings.items()},

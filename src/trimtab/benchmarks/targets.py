@@ -1,8 +1,9 @@
 """How many trials, and how many seconds, until a value is nearly the best known.
 
-The best known value of a problem is the least that any run of any length has reached. A run is there when its best
-value lies within a share of it: value <= best + share |best|. Peers are compared by the median over seeds; a run that
-is never there counts as infinitely long, so a median may be told even where some runs did not get there.
+The best known value of a problem (of each instance of it, where it has several) is the least that any run of any
+length has reached. A run is there when its best value lies within a share of it: value <= best + share |best|.
+Peers are compared by the median over a problem's runs; a run that is never there counts as infinitely long, so a
+median may be told even where some runs did not get there.
 
 Seconds are told twice: of waiting for the tuner (all asks and tells), and whole, with the evaluations. What a peer
 takes before its first ask (imports, compilation) is told apart, since it is paid once.
@@ -20,6 +21,7 @@ from typing import final
 from trimtab.base.errors import InvalidArgument, message
 from trimtab.base.records import Json
 from trimtab.benchmarks.protocol import RunRecord
+from trimtab.benchmarks.registry import without_instance
 from trimtab.benchmarks.report import table
 
 __all__ = ["Reached", "reached", "targets_table"]
@@ -85,7 +87,7 @@ def reached(records: Sequence[RunRecord], share: float) -> list[Reached]:
     found: defaultdict[tuple[str, str], list[tuple[float, float, float]]] = defaultdict(list)
     setups: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
     for record in kept:
-        best, who = least[record.run.problem], (record.run.problem, record.run.peer)
+        best, who = least[record.run.problem], (without_instance(record.run.problem), record.run.peer)
         found[who].append(_until(record, best + share * abs(best)))
         setups[who].append(float(record.end.get("setup", math.nan)))
     return [_row(*who, runs, setups[who]) for who, runs in sorted(found.items())]
