@@ -13,6 +13,7 @@ import pytest
 
 from trimtab.base.errors import InvalidArgument, UnknownName
 from trimtab.benchmarks.protocol import RunRecord
+from trimtab.benchmarks.registry import played
 from trimtab.benchmarks.report import page, table, write_page
 from trimtab.benchmarks.results import read_runs
 from trimtab.benchmarks.summary import Summary, summary_of
@@ -54,8 +55,24 @@ def test_the_page_tells_who_is_first(summary: Summary) -> None:
         assert first[1] == f"{next(g for g in summary.groups if g.name == group).standings[20][0].rank:.2f}"
     assert "1 cell left out" in text
     assert "## tables\n\nNo problem has runs of all peers on one seed." in text
-    assert "| trimtab:auto | 4 | " in text.partition("## Parallel runs")[2]
+    (row,) = summary.parallel
+    cells = f"{row.ratio:.2f} | {row.interval.low:.2f} to {row.interval.high:.2f} | {row.delay:.2f} | 1 |"
+    assert f"| trimtab:auto | 4 | {cells}" in text.partition("## Parallel runs")[2]
     assert "### bbob-f5-d10, 1,000 results" in text
+
+
+def test_instances_are_told_apart_from_problems(made_up: MadeUp) -> None:
+    runs = [
+        made_up([value * 10.0**seed], peer, played("bbob-f5-d3", seed), seed)
+        for seed in range(6)
+        for peer, value in (("a:random", 1.0), ("b:b", 2.0))
+    ]
+    summary = summary_of(runs, (1,))
+    text = page(summary)
+    assert "1 problem on 6 instances, 6 cells." in text
+    assert "| b:b | 0.00 | 0.00 (bbob-f5-d3) | bbob-f5-d3 | bbob-f5-d3 |" in text
+    (group,) = summary.to_json()["groups"]
+    assert (group["problems"], len(group["instances"])) == (["bbob-f5-d3"], 6)
 
 
 def test_a_peer_that_is_worse_than_random_is_named(made_up: MadeUp) -> None:

@@ -36,18 +36,29 @@ LEAST = 1e-4
 METHOD = """\
 ## How the numbers are made
 
-- **Cells.** Peers are compared on cells: one problem with one seed, on which every peer has a run.
+- **Cells.** Peers are compared on cells: one instance of a problem with one seed, on which every peer has a run.
+- **Instances.** A BBOB function has instances, each with an optimum and a rotation of its own. Seed s plays instance
+  s + 1, unless the problem's name holds another: for a tuner that draws no random numbers, seeds alone repeat
+  nothing. All instances are one problem. Anything else is the only instance of itself.
 - **Budgets** are read along runs of the largest budget or more, which is what each peer was told to expect.
 - **Mean rank.** In each cell the peers are ranked by the best value so far, ties sharing the mean of their
-  places; ranks are averaged over seeds, then over problems. On BBOB, values within 1e-8 of the optimum tie.
-- **Normalised regret.** (value - best) / (random - best) for each problem, where `best` is the least value
-  of all its runs and `random` the median over seeds of what random search reaches after the largest budget;
-  cut at 10, averaged over seeds, then over problems. 0 is the best known, 1 what random search ends at.
-- **Intervals** hold 95 % and come from 10,000 bootstrap draws of the problems, each with all its seeds. `behind` is
+  places; ranks are averaged over cells, then over problems. On BBOB, values within 1e-8 of the optimum tie.
+- **Normalised regret.** (value - best) / (random - best) for each instance, where `best` is the least value
+  of all its runs and `random` the median over them of what random search reaches after the largest budget;
+  cut at 10, averaged over cells, then over problems. 0 is the best known, 1 what random search ends at.
+- **Intervals** hold 95 % and come from 10,000 bootstrap draws of the problems, each with all its cells. `behind` is
   the mean rank minus that of the first, both on the same drawn problems: where its interval excludes
   zero, the two are told apart.
-- **Worse than random** is a one-sided Mann-Whitney test on each problem over the seeds, at the 95 % level; among
-  many problems one in twenty is expected to fail it by chance, so the count after Holm's correction stands beside it.
+- **Worse than random** is van Elteren's one-sided test on each problem, at the 95 % level: final values are ranked
+  within each instance, and the sums of ranks are added up. With one instance that is the Mann-Whitney test over the
+  seeds; with one run on each instance it is the sign test, ties left out, which can find nothing on fewer than five.
+  The probability of ending lower is a mean over instances. Among many problems one in twenty is expected to fail the
+  test by chance, so the count after Holm's correction stands beside it.
+- **Parallel runs** are compared with as many sequential ones of the same peer, instance by instance. Both sides set the
+  targets: after a quarter, a half and three quarters of the budget, the two middle ones of all best values so far. The
+  ratio is that of the trials until a target is reached (the budget where it never is), a geometric mean over runs and
+  targets, instances, and problems; exchanging the two sides inverts it. `delay alone` is the same ratio for the
+  sequential runs against themselves with every trial counted (workers - 1) places later.
 - **Noise.** Where values are noisy, a peer is scored by the noiseless value of the trial that looked best to it.
 - **Times** are taken inside the process that asks, around the ask alone, on one thread.
 """
@@ -112,7 +123,9 @@ def _span(span: Interval) -> str:
 def _group(group: Group, stem: str) -> str:
     """The section of one group."""
     results = group.results
-    cells = f"{count(len(results.problems), 'problem')}, {count(len(results.problem), 'cell')}"
+    several = len(results.instances) > len(results.problems)
+    on = f" on {count(len(results.instances), 'instance')}" if several else ""
+    cells = f"{count(len(results.problems), 'problem')}{on}, {count(len(results.problem), 'cell')}"
     left = f"; {count(results.left_out, 'cell')} left out, where a peer has no run" if results.left_out else ""
     parts = [f"## {group.name}\n\n{cells}{left}.\n"]
     for budget, rows in group.standings.items():
@@ -160,8 +173,8 @@ def _against(rows: Sequence[Against]) -> str:
     lines = []
     for peer in dict.fromkeys(row.peer for row in rows):
         own = [row for row in rows if row.peer == peer]
-        worse = [row.problem for row in own if row.p_worse < 1.0 - LEVEL]
-        holm = [row.problem for row in own if row.p_holm < 1.0 - LEVEL]
+        worse = [row.problem for row in own if row.p_worse <= 1.0 - LEVEL]
+        holm = [row.problem for row in own if row.p_holm <= 1.0 - LEVEL]
         weakest = min(own, key=lambda row: row.better)
         better = float(np.mean([row.better for row in own]))
         lines.append(
@@ -231,13 +244,17 @@ def _parallel(summary: Summary) -> str:
     """The section of the parallel runs."""
     if not summary.parallel:
         return ""
-    rows = ([row.peer, str(row.workers), f"{row.ratio:.2f}", str(row.problems)] for row in summary.parallel)
-    text = (
-        "## Parallel runs\n\nTrials that asynchronous parallel runs on the simulated clock need to reach the\n"
-        "sequential runs' medians after a quarter, a half and three quarters of the budget, over\n"
-        "what sequential runs need: 1.10 is 10 % more.\n"
+    rows = (
+        [row.peer, str(row.workers), f"{row.ratio:.2f}", _span(row.interval), f"{row.delay:.2f}", str(row.problems)]
+        for row in summary.parallel
     )
-    return f"{text}\n{table(['peer', 'workers', 'trials, parallel over sequential', 'problems'], rows)}"
+    text = (
+        "## Parallel runs\n\nTrials that asynchronous parallel runs on the simulated clock need, over those that\n"
+        "sequential runs need, to reach targets that both set: 1.10 is 10 % more. `delay alone` is what it would\n"
+        "cost if every trial counted (workers - 1) places later and nothing else were lost.\n"
+    )
+    head = ["peer", "workers", "trials, parallel over sequential", "95 %", "delay alone", "problems"]
+    return f"{text}\n{table(head, rows)}"
 
 
 def _regret_plot(group: Group) -> Figure:
