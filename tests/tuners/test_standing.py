@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from trimtab.surrogates.evidence import Evidence
 from trimtab.tuners.values.standing import (
     FIRST,
-    FLAT,
     LARGEST,
     NAME,
     RECENT,
@@ -35,7 +34,7 @@ def standing_twin(losses: Sequence[float], unit: np.ndarray, local: Sequence[boo
     worth = WORTH * (finite[(len(finite) - 1) // 2] - finite[0]) if finite else 0.0
     free = sum(not math.isnan(side) for side in shape)
     first_one = FIRST / math.cbrt(max(free, 1))
-    radius, paid = first_one, -1
+    radius, paid, steps = first_one, -1, list[float]()
     for place, value in enumerate(losses):
         before = [earlier for earlier in losses[:place] if not math.isnan(earlier)]
         improved = not math.isnan(value) and (not before or value < min(before))
@@ -51,6 +50,10 @@ def standing_twin(losses: Sequence[float], unit: np.ndarray, local: Sequence[boo
             length = math.hypot(*gaps)
         else:
             length = 1.0
+        if local[place] and before and value == min(before):
+            steps.append(length)
+        if improved and length < max(steps, default=0.0):
+            steps.clear()
         if local[place] and improved:
             radius = min(LARGEST, max(radius, 2.0 * length))
         elif local[place]:
@@ -70,7 +73,7 @@ def standing_twin(losses: Sequence[float], unit: np.ndarray, local: Sequence[boo
         broken += 1
     least = min((loss for loss in losses if not math.isnan(loss)), default=math.inf)
     first = losses.index(least) if least in losses else len(losses)
-    flat = sum(loss == least and step for loss, step in list(zip(losses, local, strict=True))[first + 1 :])
+    flat = any(loss == least and step for loss, step in list(zip(losses, local, strict=True))[first + 1 :])
     gains = []
     for whose in (True, False):
         gained, counted = 0.0, 0.0
@@ -81,7 +84,7 @@ def standing_twin(losses: Sequence[float], unit: np.ndarray, local: Sequence[boo
             if before and value < min(before):
                 gained += share * (min(before) - value) / 2.0
         gains.append(gained / (1.0 + counted))
-    return Standing(radius, sum(local[paid + 1 :]), broken, flat, run_local, run_other, *gains)
+    return Standing(radius, sum(local[paid + 1 :]), broken, flat, max(steps, default=0.0), run_local, run_other, *gains)
 
 
 @st.composite
@@ -105,7 +108,7 @@ def test_the_standing_matches_its_twin(made: tuple[list[float], np.ndarray, list
     evidence = Evidence(unit, np.array(losses), np.zeros(len(losses)))
     found = standing(evidence, unit, np.array(local, dtype=np.bool_), shape)
     wanted = standing_twin(losses, unit, local, shape)
-    floats = {"radius": 0.0, "gain": 0.0, "other_gain": 0.0}
+    floats = {"radius": 0.0, "plateau": 0.0, "gain": 0.0, "other_gain": 0.0}
     for name in floats:
         assert getattr(found, name) == pytest.approx(getattr(wanted, name), rel=1e-12)
     assert replace(found, **floats) == replace(wanted, **floats)
@@ -127,7 +130,7 @@ OTHERS = ((0.5, 10.0, False), (0.9, 20.0, False), (0.1, 30.0, False))
 
 def test_at_first_the_radius_is_the_first_one() -> None:
     assert stands(*OTHERS) == Standing(
-        FIRST, failures=0, broken=0, flat=0, since_other=0, since_local=3, gain=0.0, other_gain=0.0
+        FIRST, failures=0, broken=0, flat=False, plateau=0.0, since_other=0, since_local=3, gain=0.0, other_gain=0.0
     )
 
 
@@ -182,10 +185,17 @@ def test_pending_trials_take_turns_too() -> None:
 
 
 def test_on_a_plateau_it_gives_up_its_turns() -> None:
-    flat = [(0.5 + FIRST / 2**k, 10.0, True) for k in range(FLAT)]
-    assert stands(*OTHERS, *flat).flat == FLAT
-    assert not is_local_turn(stands(*OTHERS, *flat), 1)
-    assert stands(*OTHERS, *flat, (0.9, 1.0, False)).flat == 0
+    flat = (0.5 + FIRST / 2.0, 10.0, True)
+    assert stands(*OTHERS, flat).flat
+    assert not is_local_turn(stands(*OTHERS, flat), 1)
+    assert not stands(*OTHERS, flat, (0.9, 1.0, False)).flat
+
+
+def test_a_plateau_is_as_wide_as_the_longest_step_on_it_until_one_within_it_improves() -> None:
+    steps = [(0.5 + FIRST / 2.0, 10.0, True), (0.5 - FIRST / 4.0, 10.0, True)]
+    assert stands(*OTHERS, *steps).plateau == pytest.approx(FIRST / 2.0)
+    assert stands(*OTHERS, *steps, (0.95, 1.0, False)).plateau == pytest.approx(FIRST / 2.0)
+    assert stands(*OTHERS, *steps, (0.5 + FIRST / 3.0, 1.0, False)).plateau == 0.0
 
 
 def test_others_that_do_not_improve_change_no_radius_and_forget_no_failure() -> None:

@@ -140,6 +140,19 @@ def test_below_the_smallest_radius_it_proposes_nothing() -> None:
 CATEGORIES = Space(a=Categorical(list("abcde")), b=Categorical(list("uvwxyz")), c=Ordinal([1, 2, 4]))
 
 
+@pytest.mark.parametrize("length", [0.06, 0.1, 0.2])
+def test_no_step_is_shorter_than_one_that_told_the_best_again(length: float) -> None:
+    rows = told(0.2, 0.4, 0.9, centre=0.44)
+    again = ({"x": 0.4 + length}, rows[1][1])
+    free = stepped(LINE, [*rows, (*again, "sobol")])
+    assert free is not None
+    assert abs(free["x"] - 0.4) < length
+    held = stepped(LINE, [*rows, (*again, NAME)])
+    assert held is None or abs(held["x"] - 0.4) >= length
+    # What improves within that distance says that there is no plateau.
+    assert stepped(LINE, [*rows, (*again, NAME), ({"x": 0.42}, 0.0, "sobol")]) is not None
+
+
 def test_where_nothing_can_move_no_step_is_proposed() -> None:
     rows = [(params, loss(params), "random") for params in CATEGORIES.sample(np.random.default_rng(0), 20)]
     assert stepped(CATEGORIES, rows) is None

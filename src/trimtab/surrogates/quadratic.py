@@ -58,6 +58,9 @@ BOUNDS = ((-8.0, 4.0), (math.log(1e-12), 0.0))
 FARTHEST = 1e8
 """Values are cut at so many times their median size."""
 
+LEAST_VARIANCE = 1e-100
+"""Of values whose median size is 1, s^2 is less only where rounding has made it up, or where all values are 0."""
+
 _LARGE = 1e25
 
 
@@ -220,7 +223,9 @@ def _objective(logs: Array, z: Array, values: Array, spread: Array) -> tuple[flo
         return _LARGE, np.zeros_like(logs)
     inverse = inverse_of(lower)
     alpha = inverse @ values
-    variance = max(float(values @ alpha) / len(values), 1e-300)
+    variance = float(values @ alpha) / len(values)
+    if not variance > LEAST_VARIANCE:
+        return _LARGE, np.zeros_like(logs)
     value = 0.5 * len(values) * math.log(variance) + float(np.log(np.diagonal(lower)).sum())
     outer = np.outer(alpha, alpha) / variance - inverse
     by_inner = outer * (1.0 + inner)

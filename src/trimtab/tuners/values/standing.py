@@ -8,6 +8,10 @@ improved, and shrinks where one did not: up to three coordinates to half, among 
 after f / 3 failures. A failure among many coordinates says less about the radius than about the model, which has as
 many directions to learn. Where a trial of another tuner improved, it opens again.
 
+**The plateau** is for functions that are made of steps: error rates, counts, numbers that are rounded inside of what
+is trained. A step that tells the very value of the best is the last one around it, and no later one is shorter than it
+was, until something within that distance does improve.
+
 **The turns** are shared with a tuner that looks at the whole space; see `is_local_turn`.
 
 The rules of the radius are those of A. R. Conn, K. Scheinberg and L. N. Vicente, "Introduction to
@@ -45,9 +49,6 @@ PATIENCE, SHARE, TURNS = 3, 5, 1
 RECENT = 0.9
 """What the gain of a trial counts when one more has followed it."""
 
-FLAT = 3
-"""Local steps that may tell the value of the best again."""
-
 WORTH = 1e-4
 """A gain below so much of the distance from the median to the best is polish: it does not count as success."""
 
@@ -60,7 +61,9 @@ class Standing:
         radius: of the trust region, unit coordinates.
         failures: steps in a row, of this tuner's, that gained nothing worth mentioning, while nobody else did.
         broken: steps in a row, of this tuner's, that failed or broke a constraint.
-        flat: steps, of this tuner's, that told the very value of the best, since the best was found.
+        flat: whether a step of this tuner's has told the very value of the best since that was found.
+        plateau: length of the longest step that ever told the very value of the best, in the units of the radius; 0
+            where there was none, or a trial within that distance of the best has improved on it since.
         since_other: this tuner's trials since the last one of another.
         since_local: others' trials since this tuner's last one.
         gain, other_gain: by how much a trial of this tuner's, and one of another's, lowered the best of late, on
@@ -70,7 +73,8 @@ class Standing:
     radius: float
     failures: int
     broken: int
-    flat: int
+    flat: bool
+    plateau: float
     since_other: int
     since_local: int
     gain: float
@@ -92,7 +96,8 @@ def standing(evidence: Evidence, unit: Array, local: NDArray[np.bool_], shape: A
     scaled = np.nan_to_num(unit) / sides
     best, least = -1, np.inf
     free = int(np.isfinite(sides).sum())
-    radius, failures, broken, flat, since_other, since_local = first_radius(free), 0, 0, 0, 0, 0
+    radius, failures, broken, flat, plateau = first_radius(free), 0, 0, False, 0.0
+    since_other, since_local = 0, 0
     for place, (loss, is_local) in enumerate(zip(evidence.losses.tolist(), local.tolist(), strict=True)):
         improved = loss < least
         pays = improved and least - loss > worth
@@ -104,7 +109,8 @@ def standing(evidence: Evidence, unit: Array, local: NDArray[np.bool_], shape: A
             since_other, since_local = since_other + 1, 0
             failures = 0 if pays else failures + 1
             broken = 0 if np.isfinite(loss) else broken + 1
-            flat += loss == least
+            if loss == least:
+                flat, plateau = True, max(plateau, length)
             radius = min(max(radius, 2.0 * length), LARGEST) if improved else _shrunk(radius, length, free)
         else:
             since_other, since_local = 0, since_local + 1
@@ -113,8 +119,10 @@ def standing(evidence: Evidence, unit: Array, local: NDArray[np.bool_], shape: A
             if improved:
                 radius = max(radius, min(first_radius(free), 2.0 * length))
         if improved:
-            best, least, flat = place, loss, 0
-    return Standing(radius, failures, broken, flat, since_other, since_local, *recent_gains(evidence.losses, local))
+            plateau = plateau if length >= plateau else 0.0
+            best, least, flat = place, loss, False
+    gains = recent_gains(evidence.losses, local)
+    return Standing(radius, failures, broken, flat, plateau, since_other, since_local, *gains)
 
 
 def first_radius(free: int) -> float:
@@ -166,9 +174,10 @@ def is_local_turn(state: Standing, free: int) -> bool:
     steps failed in a row as the model needs to learn from its failures, and the local search is at the bottom
     of its basin or in a landscape that is not smooth. Steps that failed or broke a constraint, of
     which the quadratic knows nothing, double the turns until the next one. On a plateau there is nothing to step
-    down to, and at the bottom of a basin the numbers end; both show by values that are equal.
+    down to, and at the bottom of a basin the numbers end; both show by a value that is the best's, and shorter steps
+    would tell it again.
     """
-    if state.flat >= FLAT:
+    if state.flat:
         return False
     if state.broken:
         return bool(state.since_local >= 2**state.broken)

@@ -18,9 +18,9 @@ be under way at once, more would know too little of one another. Where the minim
 the ball keeps the geometry of the points from degenerating.
 
 The study's first trials are the default configuration, or the centre, and points of its Sobol sequence.
-Nothing is proposed where the predicted gain drowns in what the quadratic leaves unexplained (a noisy, rough or
-flat function), or where the radius falls below what the parameters resolve: then the tuner draws anew, and a
-tuner whose finish this is goes on by itself.
+Nothing is proposed where the predicted gain drowns in what the quadratic leaves unexplained (a noisy or rough
+function), or where the radius falls below what the parameters resolve, or below the width of a plateau: then the
+tuner draws anew, and a tuner whose finish this is goes on by itself.
 
 Source: A. R. Conn, K. Scheinberg and L. N. Vicente, "Introduction to Derivative-Free Optimization", SIAM,
 2009, chapters 10 and 11 (trust regions on regression and underdetermined models); M. J. D. Powell, "The
@@ -214,7 +214,7 @@ def _step(view: View, around: _Neighbourhood, radius: float, key: Key) -> tuple[
         return None
     shape = _shape(around.fit(radius, np.ones(len(around.free))).relevance)
     state = around.standing(shape)
-    if state.radius < SMALLEST:
+    if state.radius <= max(SMALLEST, state.plateau):
         return None
     model = around.awaited(around.fit(state.radius, shape), state.radius, shape)
     axes, centre = state.radius * shape, around.unit[around.best, around.free]
@@ -224,6 +224,8 @@ def _step(view: View, around: _Neighbourhood, radius: float, key: Key) -> tuple[
         if not gain > TRUSTED * model.deviation:
             return None
     for z, how in _places(model, low, high, key.child(NAME).generator()):
+        if float(np.linalg.norm(z)) * state.radius < state.plateau:
+            continue
         raw = _snapped(view.space, around, z * state.radius * shape)
         if raw is None or keys(raw[None, :])[0] in view.taken or not _is_apart(view.space, raw, around, state.radius):
             continue
