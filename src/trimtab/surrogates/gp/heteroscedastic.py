@@ -136,12 +136,12 @@ def responses(kernel: Array, data: Data, noise: Array, told: Mask) -> Data:
     lower, _ = factor(kernel + np.diag(noise + data.known))
     inverse = inverse_of(lower)
     weights = inverse.sum(axis=1)
-    residual = data.values - float(weights @ data.values) / float(weights.sum())
+    residual = data.values - data.constant(weights, data.values)
     precision = np.diagonal(inverse)
     share = np.maximum(noise * precision, LEAST_SHARE)[told]
     squared = ((inverse @ residual) ** 2 / precision)[told]
     values = (np.log(noise[told]) + (squared - 1.0) / share) / AMPLITUDE
-    return replace(data, features=data.features[told], values=values, known=2.0 / (share * AMPLITUDE) ** 2)
+    return replace(data, features=data.features[told], values=values, known=2.0 / (share * AMPLITUDE) ** 2, mean=None)
 
 
 def _kernel(data: Data, hyperparameters: Hyperparameters) -> Array:

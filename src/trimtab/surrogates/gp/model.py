@@ -82,6 +82,7 @@ class Settings:
         input_warp: of the numbers, for the objective alone; None where none is worth it.
         noise: that depends on the place, in the same way.
         noise_gain: by how many nats the losses are likelier under constant noise than under almost none.
+        mean: the constant mean of the warped losses; None where it is estimated.
     """
 
     power: float
@@ -90,6 +91,7 @@ class Settings:
     input_warp: InputWarp | None = None
     noise: NoiseModel | None = None
     noise_gain: float = 0.0
+    mean: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,13 +186,15 @@ def fingerprint(evidence: Evidence) -> bytes:
     return digest.digest()
 
 
-def fit_settings(evidence: Evidence, unit: Array, embedding: Embedding) -> Settings:
+def fit_settings(evidence: Evidence, unit: Array, embedding: Embedding, mean: float | None = None) -> Settings:
     """The settings of highest posterior density for the evidence, at least one loss of which is finite.
 
     Arguments:
         evidence: losses and their standard errors.
         unit: its unit coordinates, shape (n, d).
         embedding: of the same space.
+        mean: the constant mean of the losses, warped and standardised, so that 0 is their average; None to estimate it,
+            as it always is where derivatives were told.
 
     Raises:
         NotPositiveDefinite: the model has no covariance for these points.
@@ -199,6 +203,8 @@ def fit_settings(evidence: Evidence, unit: Array, embedding: Embedding) -> Setti
     features = embedding.features(unit)
     power = _choose_power(features[told], evidence.measured[told], embedding)
     _, data = _data(evidence, features, embedding, power, max(ROWS_FITTED - len(features), LEAST_FITTED))
+    if data.derivatives is None:
+        data = replace(data, mean=mean)
     plain = fit(data)
     if data.derivatives is not None:
         return Settings(power, plain, fit_sides(evidence, features, embedding))
@@ -207,7 +213,7 @@ def fit_settings(evidence: Evidence, unit: Array, embedding: Embedding) -> Setti
         data = replace(data, features=embedding.warped(input_warp).features(unit))
     gain = gain_of_noise(data, hyperparameters)
     noise, hyperparameters = fit_noise(data, hyperparameters, told) or (None, hyperparameters)
-    return Settings(power, hyperparameters, fit_sides(evidence, features, embedding), input_warp, noise, gain)
+    return Settings(power, hyperparameters, fit_sides(evidence, features, embedding), input_warp, noise, gain, mean)
 
 
 def build(evidence: Evidence, unit: Array, embedding: Embedding, settings: Settings) -> Model:
@@ -222,7 +228,7 @@ def build(evidence: Evidence, unit: Array, embedding: Embedding, settings: Setti
         data = replace(data, derivatives=None)
     if settings.noise is not None:
         data = settings.noise.added_to(data, np.isfinite(evidence.measured))
-    posterior = condition(data, settings.hyperparameters)
+    posterior = condition(replace(data, mean=settings.mean), settings.hyperparameters)
     rows = np.flatnonzero(evidence.good)
     means = posterior.fitted[rows]
     order = np.argsort(means, kind="stable")[:INCUMBENTS]

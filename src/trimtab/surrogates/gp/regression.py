@@ -2,7 +2,7 @@
 
     y = m + f(z) + e,   f ~ GP(0, Matern-5/2 with ARD length-scales l),   e_i ~ N(0, v + known_i)
 
-The constant mean m is replaced by its generalised least squares estimate at every hyperparameter, and
+The constant mean m is given, or replaced by its generalised least squares estimate at every hyperparameter, and
 (log l, log v) maximise log p(y | l, v) + log p(l) + log p(v) with the priors of
 `trimtab.surrogates.gp.priors`, by L-BFGS-B with the analytic gradient
 
@@ -99,6 +99,7 @@ class Data:
         groups: which length-scale each feature has, shape (f,), integers below `columns`.
         columns: number of length-scales.
         derivatives: told beside the values; None for none.
+        mean: the constant m; None to estimate it.
     """
 
     features: Array
@@ -107,6 +108,13 @@ class Data:
     groups: NDArray[np.intp]
     columns: int
     derivatives: Derivatives | None = None
+    mean: float | None = None
+
+    def constant(self, weights: Array, told: Array) -> float:
+        """m, estimated with K^-1 1 as the weights of what was told, both (n + k,), where it is not given."""
+        if self.mean is not None:
+            return self.mean
+        return float(weights @ told) / float(weights[: len(self.values)].sum())
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,9 +192,7 @@ def joint_objective(logs: Array, data: Data, derivatives: Derivatives) -> tuple[
     told = np.append(data.values, derivatives.values * scales[derivatives.axes])
     # The constant mean is that of values alone: its derivatives are 0.
     weights = inverse[:n].sum(axis=0)
-    residual = told - np.append(
-        np.full(n, float(weights @ told) / float(weights[:n].sum())), np.zeros(len(derivatives))
-    )
+    residual = told - np.append(np.full(n, data.constant(weights, told)), np.zeros(len(derivatives)))
     alpha = inverse @ residual
     value = 0.5 * float(residual @ alpha) + float(np.log(np.diagonal(lower)).sum())
     value -= float(np.log(scales[derivatives.axes]).sum())
@@ -220,8 +226,7 @@ def objective_and_slopes(logs: Array, data: Data) -> tuple[float, Array, Array]:
         return _LARGE, np.zeros_like(logs), np.zeros_like(scaled)
     inverse = inverse_of(lower)
     weights = inverse.sum(axis=1)
-    mean = float(weights @ data.values) / float(weights.sum())
-    residual = data.values - mean
+    residual = data.values - data.constant(weights, data.values)
     alpha = inverse @ residual
     value = 0.5 * float(residual @ alpha) + float(np.log(np.diagonal(lower)).sum())
     inner = np.outer(alpha, alpha)
@@ -390,8 +395,7 @@ def condition(data: Data, hyperparameters: Hyperparameters) -> Posterior:
         told = np.append(told, data.derivatives.values * scales[data.derivatives.axes])
     lower, _ = factor(_with_noise(kernel, _all_noise(data, hyperparameters)))
     constant = (np.arange(len(told)) < n).astype(np.float64)
-    weights = solve(lower, constant)
-    mean = float(weights @ told) / float(weights @ constant)
+    mean = data.constant(solve(lower, constant), told)
     return Posterior(
         features=data.features,
         groups=data.groups,

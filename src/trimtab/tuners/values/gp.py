@@ -9,7 +9,8 @@ of any kind. An ask
    priors where there are any) until `initial_design` trials are told or pending;
 3. fits the surrogate of `trimtab.surrogates.gp` to the history: Matern-5/2 with dimension-scaled priors on
    the length-scales, losses warped, inputs warped and noise that varies where that pays; failures count as the
-   worst loss seen, and beside it, like each named constraint, they get a surface of their own;
+   worst loss seen, and beside it, like each named constraint, they get a surface of their own. Far from all trials it
+   expects their average loss (see `LEVEL`);
 4. takes a local step where these have been paying, or are due (`trimtab.tuners.values.trust_region`), and the
    surrogate does not put differences among the best trials down to noise; where it first does, one trial beside the
    best tells whether that is so (`trimtab.tuners.values.probing`). Not where trials tell gradients, which the
@@ -173,6 +174,15 @@ functions came to less than this within twenty trials, and most that are rough o
 
 SHOWN = 2.0
 """Nats by which the losses have to be likelier under that noise than under almost none: a few may fall either way."""
+
+LEVEL = 0.0
+"""The surrogate's constant mean, in standardised losses: their average.
+
+For the likeliest constant a cluster of trials around the best is all but one observation, and the others, which are
+worse, say that so is everything far away: the search stays where it is. The average counts every trial, so the more of
+them gather around the best, the more is expected elsewhere. What is to say how good a place is, and not where to look,
+has the constant estimated.
+"""
 
 DRAWS, RIVALS = 16, 32
 """Draws of the objective by which that is reckoned with, and told trials that may be the best in one of them."""
@@ -338,7 +348,7 @@ class GaussianProcess:
         name = (space, fingerprint(evidence))
         settings = self._fits.get(name)
         if settings is None:
-            settings = fit_settings(evidence, space.to_unit(evidence.raw), embedding)
+            settings = fit_settings(evidence, space.to_unit(evidence.raw), embedding, LEVEL)
             self._fits[name] = settings
             for oldest in list(self._fits)[:-REMEMBERED]:
                 self._fits.pop(oldest, None)
