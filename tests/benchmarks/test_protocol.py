@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,16 @@ def test_a_run_that_is_there_is_only_read(fake_peer: MakePeer, valley: Any, tmp_
     assert not is_done(folder, Run("valley", "fake:peer", 1, 3))
     (tmp_path / "fake.py").unlink()
     assert run_peer(run, valley(), Peer("fake:peer", ("/no/such/program",)), folder) == first
+
+
+def test_two_sweeps_of_one_folder_do_a_run_once(fake_peer: MakePeer, valley: Any, tmp_path: Path) -> None:
+    run, folder = Run("valley", "fake:peer", 0, 3), tmp_path / "runs"
+    slow = fake_peer('import time; time.sleep(0.1); reply["params"] = {"x": 0.5}')
+    with ThreadPoolExecutor(2) as pool:
+        records = [end.result() for end in [pool.submit(run_peer, run, valley(), slow, folder) for _ in range(2)]]
+    assert records[0] == records[1]
+    assert is_done(folder, run)
+    assert sum("setup" in said for said in heard(tmp_path)) == 1
 
 
 @pytest.mark.parametrize("keep", [0, 1, 40, -1, -20, -150])

@@ -24,12 +24,16 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, TextIO, final
+
+if sys.platform != "win32":
+    import fcntl
 
 from trimtab.base.errors import StorageError, check_count, message
 from trimtab.base.records import Json, Params
@@ -150,6 +154,8 @@ def run_peer(
 ) -> RunRecord:
     """Do a run and write it down line by line; a run that is there with its end is only read.
 
+    A run that another process is doing is waited for, so that two sweeps may share a folder.
+
     Arguments:
         run: what to do.
         problem: the problem of that name.
@@ -166,13 +172,24 @@ def run_peer(
     if not is_done(folder, run):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("w", encoding="utf-8") as file, conversation(peer, patience) as talk:
-                _Course(run, problem, quiet, talk, file).go()
+            with path.open("a", encoding="utf-8") as file:
+                _lock(file)
+                # Another sweep may have done it meanwhile.
+                if not is_done(folder, run):
+                    file.truncate(0)
+                    with conversation(peer, patience) as talk:
+                        _Course(run, problem, quiet, talk, file).go()
         except OSError as error:
             raise StorageError(message(f"the run cannot be written ({error.strerror})", got=str(path))) from error
     done = read_run(path)
     assert done is not None
     return done
+
+
+def _lock(file: TextIO) -> None:
+    """Wait until no other process holds the file, and hold it until it is closed; on Windows nobody holds anything."""
+    if sys.platform != "win32":
+        fcntl.flock(file, fcntl.LOCK_EX)
 
 
 class _Course:
