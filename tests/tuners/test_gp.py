@@ -448,6 +448,26 @@ def test_it_leaves_a_plateau() -> None:
         assert any(value == 0.0 for _, value, _ in rows), f"seed {seed} stayed on the terrace"
 
 
+def test_trials_around_the_best_do_not_hold_it_on_flat_cells(monkeypatch: pytest.MonkeyPatch) -> None:
+    space = Space({f"x{place}": Float(0.0, 1.0) for place in range(4)})
+    rng = np.random.default_rng(3)
+    centres = rng.random((200, 4))
+    levels = ((centres - 0.3) ** 2).sum(axis=1) + 0.2 * rng.random(200)
+
+    def cell(params: Params) -> float:
+        """The level of the nearest of two hundred centres."""
+        gaps = np.linalg.norm(centres - np.array(list(params.values()), dtype=np.float64), axis=1)
+        return float(levels[int(gaps.argmin())])
+
+    def seen(level: float | None) -> float:
+        """How many cells forty trials saw, on average."""
+        monkeypatch.setattr(gp, "LEVEL", level)
+        runs = [run(GaussianProcess(finish=False), cell, space, seed, 40) for seed in range(3)]
+        return float(np.mean([len({value for _, value, _ in rows}) for rows in runs]))
+
+    assert seen(gp.LEVEL) > 1.2 * seen(None)
+
+
 def test_where_constraints_teach_nothing_it_goes_on_by_the_values() -> None:
     # Broken by the same amount everywhere: there is no surface to find a boundary on.
     space = Space(x=Float(0.0, 1.0))

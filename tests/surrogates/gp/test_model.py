@@ -63,6 +63,20 @@ def test_predictions_come_back_in_the_units_of_the_losses() -> None:
     np.testing.assert_allclose(predicted, 3e6 + 1e5 * bowl(unseen), atol=0.02e5)
 
 
+def test_far_from_all_trials_it_expects_their_average_where_it_is_told_to() -> None:
+    raw = 0.05 * points(30)
+    losses = bowl(raw)
+    told, embedding = evidence(losses, raw), Embedding(SPACE.columns)
+    settings = fit_settings(told, raw, embedding, mean=0.0)
+    short = replace(settings, hyperparameters=Hyperparameters(np.full(2, 0.02), 1e-4))
+    assert settings.mean == 0.0
+    found = build(told, raw, embedding, short)
+    assert found.predict(np.array([[0.9, 0.9]]))[0][0] == pytest.approx(0.0, abs=1e-9)
+    assert found.warp.forward(losses).mean() == pytest.approx(0.0, abs=1e-9)
+    estimated = build(told, raw, embedding, replace(short, mean=None))
+    assert estimated.predict(np.array([[0.9, 0.9]]))[0][0] == pytest.approx(estimated.posterior.mean)
+
+
 def test_predictions_are_right_over_ten_decades() -> None:
     raw, unseen = points(60), points(20, seed=1)
     truth = 10.0 ** (12.0 * bowl(unseen) - 6.0)

@@ -47,12 +47,19 @@ def covariance_twin(given: Data, scales: np.ndarray, noise: float) -> np.ndarray
     return kernel + np.diag(noise + given.known)
 
 
+def mean_twin(given: Data, inverse: np.ndarray) -> float:
+    """The constant that is given, or the one of the least generalised squares."""
+    ones = np.ones(len(given.values))
+    estimate = (ones @ inverse @ given.values) / (ones @ inverse @ ones)
+    return float(estimate if given.mean is None else given.mean)
+
+
 def objective_twin(logs: np.ndarray, given: Data) -> float:
     """Negative log posterior by explicit inverses and determinants, constants left out."""
     scales, noise = np.exp(logs[:-1]), math.exp(logs[-1])
     covariance = covariance_twin(given, scales, noise)
-    inverse, ones = np.linalg.inv(covariance), np.ones(len(given.values))
-    residual = given.values - (ones @ inverse @ given.values) / (ones @ inverse @ ones)
+    inverse = np.linalg.inv(covariance)
+    residual = given.values - mean_twin(given, inverse)
     likelihood = -0.5 * residual @ inverse @ residual - 0.5 * np.linalg.slogdet(covariance)[1]
     width = math.exp(math.sqrt(2) + 0.5 * math.log(3))
     return (
@@ -62,17 +69,19 @@ def objective_twin(logs: np.ndarray, given: Data) -> float:
     )
 
 
-def test_the_objective_matches_its_twin() -> None:
-    given, rng = data(), np.random.default_rng(1)
+@pytest.mark.parametrize("mean", [None, 0.0, 0.7])
+def test_the_objective_matches_its_twin(mean: float | None) -> None:
+    given, rng = replace(data(), mean=mean), np.random.default_rng(1)
     points = rng.normal(size=(5, 4))
     found = np.array([objective(p, given)[0] for p in points])
     wanted = np.array([objective_twin(p, given) for p in points])
     np.testing.assert_allclose(found - found[0], wanted - wanted[0], atol=1e-9)
 
 
+@pytest.mark.parametrize("mean", [None, 0.7])
 @pytest.mark.parametrize("seed", range(5))
-def test_the_gradient_of_the_objective_matches_differences_of_the_twin(seed: int) -> None:
-    given, logs, step = data(), np.random.default_rng(seed).normal(size=4), 1e-5
+def test_the_gradient_of_the_objective_matches_differences_of_the_twin(seed: int, mean: float | None) -> None:
+    given, logs, step = replace(data(), mean=mean), np.random.default_rng(seed).normal(size=4), 1e-5
     differences = [
         (objective_twin(logs + move, given) - objective_twin(logs - move, given)) / (2 * step)
         for move in step * np.eye(4)
@@ -90,12 +99,13 @@ def test_the_derivatives_by_the_features_match_differences() -> None:
         assert found[row, column] == pytest.approx((up - down) / (2 * step), rel=1e-5, abs=1e-7)
 
 
-def test_the_posterior_matches_its_twin() -> None:
-    given, scales, noise = data(), np.array([0.4, 0.9, 2.0]), 0.05
+@pytest.mark.parametrize("mean", [None, 0.7])
+def test_the_posterior_matches_its_twin(mean: float | None) -> None:
+    given, scales, noise = replace(data(), mean=mean), np.array([0.4, 0.9, 2.0]), 0.05
     posterior = condition(given, Hyperparameters(scales, noise))
     points = np.random.default_rng(2).random((6, 4))
-    inverse, ones = np.linalg.inv(covariance_twin(given, scales, noise)), np.ones(len(given.values))
-    mean = (ones @ inverse @ given.values) / (ones @ inverse @ ones)
+    inverse = np.linalg.inv(covariance_twin(given, scales, noise))
+    mean = mean_twin(given, inverse)
     cross = np.array([[kernel_twin(p, x, scales) for x in given.features] for p in points])
     found_mean, found_variance = posterior.predict(points)
     np.testing.assert_allclose(found_mean, mean + cross @ inverse @ (given.values - mean), rtol=1e-9)
