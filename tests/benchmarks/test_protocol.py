@@ -102,6 +102,7 @@ def test_a_run_that_is_there_is_only_read(fake_peer: MakePeer, valley: Any, tmp_
 
 def test_two_sweeps_of_one_folder_do_a_run_once(fake_peer: MakePeer, valley: Any, tmp_path: Path) -> None:
     run, folder = Run("valley", "fake:peer", 0, 3), tmp_path / "runs"
+    # Slow enough for both to be at it at once.
     slow = fake_peer('import time; time.sleep(0.1); reply["params"] = {"x": 0.5}')
     with ThreadPoolExecutor(2) as pool:
         records = [end.result() for end in [pool.submit(run_peer, run, valley(), slow, folder) for _ in range(2)]]

@@ -9,8 +9,8 @@ after f / 3 failures. A failure among many coordinates says less about the radiu
 many directions to learn. Where a trial of another tuner improved, it opens again.
 
 **The plateau** is for functions that are made of steps: error rates, counts, numbers that are rounded inside of what
-is trained. A step that tells the very value of the best is the last one around it, and no later one is shorter than it
-was, until something within that distance does improve.
+is trained. A step that tells the very value of the best is the last one around it, and later ones are sought no nearer
+than it was (constraints and levels may still pull one back), until something within that distance does improve.
 
 **The turns** are shared with a tuner that looks at the whole space; see `is_local_turn`.
 
