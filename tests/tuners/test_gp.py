@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from trimtab.base.history import History
 from trimtab.base.outcomes import EndReason
@@ -14,7 +16,8 @@ from trimtab.base.ports import Tuner
 from trimtab.base.records import Objective, Observation, Params
 from trimtab.base.seeds import Key
 from trimtab.space import Float, Int, Normal, Space
-from trimtab.surrogates.gp import NotPositiveDefinite, fit_settings
+from trimtab.surrogates.evidence import Evidence
+from trimtab.surrogates.gp import Embedding, NotPositiveDefinite, Settings, fit_settings
 from trimtab.testing.histories import Told, make_history
 from trimtab.testing.tuner_kit import CONDITIONAL, NUMBERS, SMALL, loss
 from trimtab.tuners import make_tuner
@@ -22,6 +25,8 @@ from trimtab.tuners.values import gp
 from trimtab.tuners.values.gp import FIRST_TRIALS, MIXED_FIRST_TRIALS, GaussianProcess, scheduled
 from trimtab.tuners.values.initial_design import INNER
 from trimtab.tuners.values.standing import NAME
+
+Array = NDArray[np.float64]
 
 SQUARE = Space(x=Float(0.0, 1.0), y=Float(0.0, 1.0))
 Row = tuple[Params, Told, str]
@@ -153,7 +158,7 @@ def test_asks_that_learn_nothing_new_do_not_fit_again(monkeypatch: pytest.Monkey
     for pending in range(4):
         history = make_history(NUMBERS, told, NUMBERS.sample(np.random.default_rng(9), pending))
         tuner.ask(history, 2, Key(0, 60 + pending, "ask"))
-    assert len(fits) == 1
+    assert len(fits) == 2, "one with the constant given, one with it estimated"
     for count in range(52, 60):
         tuner.ask(make_history(NUMBERS, told[:count]), 1, Key(0, count, "ask"))
     assert len(tuner._fits) <= gp.REMEMBERED
@@ -327,7 +332,7 @@ def test_of_two_equal_optima_the_cheaper_one_is_tried(cheap: str) -> None:
     found = GaussianProcess(finish=False, cost_exponent=1.0).ask(history, 3, Key(0, 20, "ask"))
     assert all((float(f.params["x"]) < 0.5) == (cheap == "left") for f in found)
     # Without a weight for cost nothing tells the sides apart, and the one is tried as the other.
-    blind = GaussianProcess(finish=False).ask(history, 3, Key(0, 20, "ask"))
+    blind = GaussianProcess(finish=False).ask(history, 6, Key(0, 20, "ask"))
     assert len({float(f.params["x"]) < 0.5 for f in blind}) == 2
 
 
@@ -465,7 +470,33 @@ def test_trials_around_the_best_do_not_hold_it_on_flat_cells(monkeypatch: pytest
         runs = [run(GaussianProcess(finish=False), cell, space, seed, 40) for seed in range(3)]
         return float(np.mean([len({value for _, value, _ in rows}) for rows in runs]))
 
+    monkeypatch.setattr(gp, "IN_TURNS", 40)
     assert seen(gp.LEVEL) > 1.2 * seen(None)
+
+
+@pytest.mark.parametrize("finish", [False, True])
+def test_later_its_own_trials_have_the_constant_given_and_estimated_in_turns(
+    monkeypatch: pytest.MonkeyPatch, finish: bool
+) -> None:
+    means: list[float | None] = []
+
+    def noted(evidence: Evidence, unit: Array, embedding: Embedding, mean: float | None) -> Settings:
+        means.append(mean)
+        return fit_settings(evidence, unit, embedding, mean)
+
+    monkeypatch.setattr(gp, "fit_settings", noted)
+    used: list[tuple[str, float | None]] = []
+    rows: list[Row] = []
+    for number in range(gp.IN_TURNS + 20):
+        # A tuner that remembers nothing, so that each ask fits its model.
+        (found,) = GaussianProcess(finish=finish).ask(history_of(SQUARE, rows), 1, Key(0, number, "ask"))
+        rows.append((found.params, branin(found.params), found.tuner))
+        used += [(found.tuner, means[-1])] if number >= FIRST_TRIALS else []
+    early, late = used[: gp.IN_TURNS - FIRST_TRIALS], used[gp.IN_TURNS - FIRST_TRIALS :]
+    assert {mean for _, mean in early} == {gp.LEVEL}
+    own = [mean for name, mean in late if name == "gp"]
+    assert len(own) >= 4, "the test needs a few trials of the model's own"
+    assert all((here is None) != (after is None) for here, after in itertools.pairwise(own))
 
 
 def test_where_constraints_teach_nothing_it_goes_on_by_the_values() -> None:

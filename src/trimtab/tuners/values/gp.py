@@ -10,7 +10,7 @@ of any kind. An ask
 3. fits the surrogate of `trimtab.surrogates.gp` to the history: Matern-5/2 with dimension-scaled priors on
    the length-scales, losses warped, inputs warped and noise that varies where that pays; failures count as the
    worst loss seen, and beside it, like each named constraint, they get a surface of their own. Far from all trials it
-   expects their average loss (see `LEVEL`);
+   expects their average loss (see `LEVEL`), and later the likeliest one every other time (`IN_TURNS`);
 4. takes a local step where these have been paying, or are due (`trimtab.tuners.values.trust_region`), and the
    surrogate does not put differences among the best trials down to noise; where it first does, one trial beside the
    best tells whether that is so (`trimtab.tuners.values.probing`). Not where trials tell gradients, which the
@@ -184,6 +184,13 @@ them gather around the best, the more is expected elsewhere. What is to say how 
 has the constant estimated.
 """
 
+IN_TURNS = 20
+"""Told trials from which every other trial of the model's is sought with the constant estimated after all.
+
+By then there is a best to stay with, and each of the two misses what the other finds: a little better after fifty
+trials than the average alone.
+"""
+
 DRAWS, RIVALS = 16, 32
 """Draws of the objective by which that is reckoned with, and told trials that may be the best in one of them."""
 
@@ -193,8 +200,8 @@ CANDIDATE_OPERATIONS = 2**27
 LONG = 500
 """Beyond so many observations half of the starts are refined, and each in fewer iterations."""
 
-REMEMBERED = 4
-"""Fits kept: one study needs one, a parallel or replayed one a few."""
+REMEMBERED = 8
+"""Fits kept: one study needs two, a parallel or replayed one a few."""
 
 MOST_PENDING = 100
 """Pending trials that the model reckons with, the most recent; duplicates are avoided among all of them."""
@@ -242,7 +249,9 @@ class GaussianProcess:
     most_fitted: int = 300
     cost_exponent: float = 0.0
     finish: bool = True
-    _fits: dict[tuple[Space, bytes], Settings] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _fits: dict[tuple[Space, bytes, float | None], Settings] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     name: ClassVar[str] = "gp"
     needs: ClassVar[Info] = Info.VALUES
@@ -340,15 +349,26 @@ class GaussianProcess:
             first = evidence
         else:
             first = thinned(gather(history, subset(history, told[:size], limit)), space)
-        settings = self._settings(space, first if np.isfinite(first.measured).any() else evidence, embedding)
+        fitted = first if np.isfinite(first.measured).any() else evidence
+        settings = self._settings(space, fitted, embedding, self._mean(view))
         return build(evidence, space.to_unit(evidence.raw), embedding, settings)
 
-    def _settings(self, space: Space, evidence: Evidence, embedding: Embedding) -> Settings:
+    def _mean(self, view: View) -> float | None:
+        """The constant mean of this ask's model; None to estimate it.
+
+        Own trials are counted, not all: local steps often have every other turn, and would leave one of the two out.
+        """
+        if len(view.told) < IN_TURNS:
+            return LEVEL
+        own = int(view.evidence(self.most).proposed_by(self.name).sum()) + view.proposers.count(self.name)
+        return None if own % 2 else LEVEL
+
+    def _settings(self, space: Space, evidence: Evidence, embedding: Embedding, mean: float | None) -> Settings:
         """The settings fitted to the evidence, remembered by it."""
-        name = (space, fingerprint(evidence))
+        name = (space, fingerprint(evidence), mean)
         settings = self._fits.get(name)
         if settings is None:
-            settings = fit_settings(evidence, space.to_unit(evidence.raw), embedding, LEVEL)
+            settings = fit_settings(evidence, space.to_unit(evidence.raw), embedding, mean)
             self._fits[name] = settings
             for oldest in list(self._fits)[:-REMEMBERED]:
                 self._fits.pop(oldest, None)
