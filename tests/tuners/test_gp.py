@@ -164,6 +164,17 @@ def test_asks_that_learn_nothing_new_do_not_fit_again(monkeypatch: pytest.Monkey
     assert len(tuner._fits) <= gp.REMEMBERED
 
 
+def test_turns_of_the_constant_do_not_fit_twice_beside_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
+    fits = []
+    monkeypatch.setattr(gp, "fit_settings", lambda *given: fits.append(1) or fit_settings(*given))
+    told = [
+        (p, Observation(float(p["x"]) ** 2, gradient={"x": 2.0 * float(p["x"])}))
+        for p in SQUARE.sample(np.random.default_rng(1), 30)
+    ]
+    GaussianProcess(finish=False).ask(make_history(SQUARE, told), 3, Key(0, 30, "ask"))
+    assert len(fits) == 1
+
+
 @pytest.mark.parametrize("finish", [False, True], ids=["alone", "with local steps"])
 def test_a_pending_trial_is_not_joined_by_another_one(finish: bool) -> None:
     told = [(params, value, "random") for params, value in drawn(SQUARE, 20, branin)]

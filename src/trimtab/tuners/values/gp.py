@@ -358,9 +358,11 @@ class GaussianProcess:
 
         Own trials are counted, not all: local steps often have every other turn, and would leave one of the two out.
         """
-        if len(view.told) < IN_TURNS:
+        evidence = view.evidence(self.most)
+        # Beside gradients it is always estimated, and turns would make every fit twice.
+        if len(view.told) < IN_TURNS or np.isfinite(evidence.gradients).any():
             return LEVEL
-        own = int(view.evidence(self.most).proposed_by(self.name).sum()) + view.proposers.count(self.name)
+        own = int(evidence.proposed_by(self.name).sum()) + view.proposers.count(self.name)
         return None if own % 2 else LEVEL
 
     def _settings(self, space: Space, evidence: Evidence, embedding: Embedding, mean: float | None) -> Settings:
