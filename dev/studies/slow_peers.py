@@ -23,21 +23,17 @@ from numpy.typing import NDArray
 from trimtab.benchmarks.protocol import RunRecord
 from trimtab.benchmarks.registry import without_instance
 from trimtab.benchmarks.results import curve, group_of, read_runs
-from trimtab.benchmarks.scores import bootstrap_means, interval
+from trimtab.benchmarks.scores import bootstrap_means, interval, lower_share
 
 Array = NDArray[np.float64]
 
 OURS, BUDGETS = "trimtab:auto", (20, 50, 100)
 
 
-def later(values: Sequence[Array]) -> Array:
-    """How often a run of each peer (k,) ended above one of each other: (k, k), zero on the diagonal."""
-    out = np.zeros((len(values), len(values)))
-    for place, mine in enumerate(values):
-        for other, theirs in enumerate(values):
-            if place != other:
-                out[place, other] = (theirs < mine[:, None]).mean() + 0.5 * (theirs == mine[:, None]).mean()
-    return out
+def mean_ranks(values: Sequence[Array]) -> Array:
+    """The mean rank of each peer among all k, from the values of its runs (n_k,), by pairs of runs: (k,)."""
+    places = range(len(values))
+    return np.array([1.0 + sum(lower_share(values[b], values[a]) for b in places if b != a) for a in places])
 
 
 def by_instance(records: Sequence[RunRecord], trials: int) -> dict[str, dict[str, list[float]]]:
@@ -50,12 +46,17 @@ def by_instance(records: Sequence[RunRecord], trials: int) -> dict[str, dict[str
 
 
 def report(values: Mapping[str, Mapping[str, list[float]]], slow: str) -> str:
-    """A row of the table: the runs of the slow peer, both mean ranks, how far it is behind, and the best other."""
+    """A row of the table: the runs of the slow peer, both mean ranks, how far it is behind, and the best other.
+
+    Arguments:
+        values: of the runs, by instance and peer.
+        slow: the name of the slow peer.
+    """
     peers = sorted({peer for held in values.values() for peer in held})
     shown = {instance: held for instance, held in values.items() if len(held) == len(peers)}
     means: defaultdict[str, list[Array]] = defaultdict(list)
     for instance, held in shown.items():
-        means[without_instance(instance)].append(1.0 + later([np.array(held[p]) for p in peers]).sum(axis=1))
+        means[without_instance(instance)].append(mean_ranks([np.array(held[p]) for p in peers]))
     ranks = np.array([np.mean(rows, axis=0) for rows in means.values()])
     drawn = bootstrap_means(ranks)
     place = {peer: column for column, peer in enumerate(peers)}
@@ -64,7 +65,7 @@ def report(values: Mapping[str, Mapping[str, list[float]]], slow: str) -> str:
     rival = min((p for p in peers if p not in (slow, OURS)), key=lambda p: overall[place[p]])
     runs = sum(len(held[slow]) for held in shown.values())
     return (
-        f"{len(ranks)} problems, {runs} runs | {overall[place[OURS]]:.2f} | {overall[place[slow]]:.2f} | "
+        f"{runs} | {overall[place[OURS]]:.2f} | {overall[place[slow]]:.2f} | "
         f"{behind.low:.2f} to {behind.high:.2f} | {overall[place[rival]]:.2f} ({rival})"
     )
 

@@ -49,6 +49,7 @@ __all__ = [
     "bootstrap_means",
     "by_problem",
     "interval",
+    "lower_share",
     "normalised_regrets",
     "ranks",
     "standings",
@@ -212,8 +213,17 @@ def _strata(results: Results, problem: int, place: int, chosen: Sequence[int], b
 
 def _compared(strata: Sequence[Stratum]) -> tuple[float, float]:
     """Probability of being lower than random, and the p-value of being greater."""
-    better = [np.mean((own[:, None] < random) + 0.5 * (own[:, None] == random)) for own, random in strata]
-    return float(np.mean(better)), p_greater(strata)
+    return float(np.mean([lower_share(own, random) for own, random in strata])), p_greater(strata)
+
+
+def lower_share(own: Array, other: Array) -> float:
+    """The share of pairs of values, (n,) and (m,), of which the first is the lower, ties half.
+
+    >>> lower_share(np.array([1.0, 2.0]), np.array([2.0, 3.0]))
+    0.875
+    """
+    lower, tied = own[:, None] < other, own[:, None] == other
+    return float(np.mean(lower + 0.5 * tied))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
