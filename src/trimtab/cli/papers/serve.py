@@ -48,7 +48,7 @@ def serve(
     need_reader()
     uvicorn = need("uvicorn", "papers", "the reader of papers")
     from trimtab.papers.reader import make_app
-    from trimtab.surrogates.threads import single_thread
+    from trimtab.surrogates.small_matrices import small_matrices
 
     with opened(catalogue, make=True) as kept:
         count = kept.count()
@@ -63,7 +63,7 @@ def serve(
     screen.say("Ctrl-C ends it")
     try:
         # Requests come side by side; a pool of threads for each of their small products would only make them wait.
-        with single_thread():
+        with small_matrices():
             uvicorn.Server(config).run(sockets=[listening])
     finally:
         listening.close()

@@ -43,17 +43,36 @@ def squared_distances(a: Array, b: Array | None = None) -> Array:
 
 def matern52(r2: Array) -> Array:
     """The kernel of unit variance at squared scaled distances r2, any shape."""
-    a = np.sqrt(5.0 * r2)
-    out: Array = (1.0 + a + (5.0 / 3.0) * r2) * np.exp(-a)
-    return out
+    a = _root(r2)
+    value = np.asarray(1.0 + a)
+    value += (5.0 / 3.0) * r2
+    value *= _decay(a)
+    return value
 
 
 def matern52_and_slope(r2: Array) -> tuple[Array, Array]:
     """The kernel and its derivative by r2, which is -(5/6) (1 + a) exp(-a)."""
-    a = np.sqrt(5.0 * r2)
-    decay = np.exp(-a)
-    a += 1.0
-    slope = a * decay
-    value = slope + (5.0 / 3.0) * r2 * decay
+    a = _root(r2)
+    slope = np.asarray(1.0 + a)
+    decay = _decay(a)
+    slope *= decay
+    value = np.asarray((5.0 / 3.0) * r2)
+    value *= decay
+    value += slope
     slope *= -5.0 / 6.0
     return value, slope
+
+
+# These are the largest arrays of an ask, and a pass over new memory takes several times as long as one over old.
+
+
+def _root(r2: Array) -> Array:
+    """sqrt(5 r2)."""
+    out = np.asarray(5.0 * r2)
+    return np.sqrt(out, out=out)
+
+
+def _decay(a: Array) -> Array:
+    """exp(-a), in the place of a."""
+    np.negative(a, out=a)
+    return np.exp(a, out=a)

@@ -59,7 +59,7 @@ from trimtab.surrogates.acquisition import (
 )
 from trimtab.surrogates.evidence import Evidence, gather, subset
 from trimtab.surrogates.gp import COST, Embedding, Model, Settings, build, fingerprint, fit_settings
-from trimtab.surrogates.threads import single_thread
+from trimtab.surrogates.small_matrices import small_matrices
 from trimtab.surrogates.untried import is_listable, keys, left
 from trimtab.tuners.values.initial_design import design_point
 from trimtab.tuners.values.probing import PROBING_REFS, agreement, continuous, is_waiting, probe
@@ -261,7 +261,7 @@ class GaussianProcess:
         """`count` configurations; fewer where a small space has no more that were not tried."""
         view = View(history)
         out: list[Suggestion] = []
-        with single_thread():
+        with small_matrices():
             for place in range(count):
                 found = self._propose(view, key.for_trial(key.trial + place))
                 if found is None:

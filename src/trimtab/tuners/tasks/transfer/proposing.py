@@ -14,7 +14,7 @@ from trimtab.base.seeds import Key
 from trimtab.space import Space
 from trimtab.surrogates.acquisition import Criterion, Search, filled, near, spread
 from trimtab.surrogates.evidence import Evidence, encode_valid, gather, subset, told_numbers
-from trimtab.surrogates.threads import single_thread
+from trimtab.surrogates.small_matrices import small_matrices
 from trimtab.surrogates.untried import is_listable, keys, left, tried
 from trimtab.tuners.tasks.transfer.fresh import covering
 
@@ -78,7 +78,7 @@ def propose_each(
         own = key.for_trial(key.trial + place)
         found: Found | None = None
         if len(view.space) and len(history.objectives) == 1:
-            with single_thread():
+            with small_matrices():
                 found = find(view, own)
         found = found or covering(view.space, view.taken, own)
         if found is None:

@@ -37,7 +37,7 @@ from trimtab.base.seeds import Key
 from trimtab.space import Space
 from trimtab.surrogates.acquisition import LogImprovement, Predictor
 from trimtab.surrogates.gp import Data, Embedding, Hyperparameters, Surface, condition, fit
-from trimtab.surrogates.threads import single_thread
+from trimtab.surrogates.small_matrices import small_matrices
 from trimtab.tuners.tasks.transfer.awaiting import Awaiting
 from trimtab.tuners.tasks.transfer.corpus import Corpus, MatchedCorpus
 from trimtab.tuners.tasks.transfer.normal_scores import normal_scores
@@ -120,7 +120,7 @@ def score_prior(corpus: MatchedCorpus) -> ScorePrior | None:
         return None
     found: ScorePrior | None = corpus.remembered.get("score prior")
     if found is None:
-        with single_thread():
+        with small_matrices():
             found = _learnt(corpus)
         corpus.remembered["score prior"] = found
     return found

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from trimtab.space import Space
 from trimtab.surrogates.gp import Data, Embedding, Surface, condition, fit
-from trimtab.surrogates.threads import single_thread
+from trimtab.surrogates.small_matrices import small_matrices
 from trimtab.tuners.tasks.transfer.corpus import MatchedCorpus, MatchedTask
 from trimtab.tuners.tasks.transfer.normal_scores import normal_scores
 
@@ -55,7 +55,7 @@ def task_models(corpus: MatchedCorpus) -> tuple[TaskModel, ...]:
     """The models of all tasks of a corpus, remembered there."""
     found: tuple[TaskModel, ...] | None = corpus.remembered.get("task models")
     if found is None:
-        with single_thread():
+        with small_matrices():
             found = tuple(_model(corpus.space, task) for task in corpus.tasks)
         corpus.remembered["task models"] = found
     return found
