@@ -24,7 +24,6 @@ from trimtab.tuners.values.standing import (
     after,
     first_radius,
     is_local_turn,
-    patience,
     standing,
 )
 
@@ -183,19 +182,6 @@ def test_pending_trials_take_turns_too() -> None:
     assert turns(after(state, [NAME, NAME]))[4:] == (3, 0)
     assert turns(after(state, [NAME, "gp", "gp"]))[4:] == (0, 2)
     assert not is_local_turn(after(state, [NAME] * SHARE), 1)
-
-
-@pytest.mark.parametrize("free", [1, 3, 8])
-def test_failures_of_steps_that_were_under_way_together_end_no_descent(free: int) -> None:
-    gained, borne = (0.5 + FIRST / 4, 9.0, True), patience(free)
-    failed = [(0.5 - FIRST / (4 + k), 12.0, True) for k in range(borne)]
-    state = stands(*OTHERS, gained, *failed)
-    assert state.failures == borne
-    assert state.gain > state.other_gain
-    # In turn the model had every one of them to learn from; with one pending, one told nothing to the next step.
-    assert not is_local_turn(state, free)
-    assert is_local_turn(replace(state, since_other=0), free, waiting=1)
-    assert patience(free, 7) == borne + 7
 
 
 def test_on_a_plateau_it_gives_up_its_turns() -> None:

@@ -258,20 +258,6 @@ def test_alone_it_draws_anew_where_nothing_but_noise_is_left() -> None:
     assert names[20:].count("sobol") > 10
 
 
-def test_failures_that_came_together_are_no_reason_to_draw_anew() -> None:
-    rng = np.random.default_rng(0)
-    rows = run(lambda _: float(rng.normal()), LINE, 0, 50)
-    pending: list[tuple[Params, str]] = [({"x": 0.011 * k}, "sobol") for k in range(1, 9)]
-
-    def needed(more: int) -> int:
-        """How many trials have to be under way for a step to be taken after so many more that failed."""
-        failed: list[Row] = [({"x": 0.9 + 0.01 * k}, 9.0, NAME) for k in range(more)]
-        return next(count for count in range(9) if stepped(LINE, rows + failed, pending[:count]) is not None)
-
-    assert needed(0) > 0
-    assert [needed(more) - needed(0) for more in (1, 2, 3)] == [1, 2, 3]
-
-
 @pytest.mark.parametrize("end", [None, EndReason.OUT_OF_MEMORY, math.nan, Observation(0.0, constraints={"c": 1.0})])
 def test_without_a_good_trial_it_covers_the_space(end: Told) -> None:
     assert {name for *_, name in run(lambda _: end, NUMBERS, 0, 12)} == {"sobol"}

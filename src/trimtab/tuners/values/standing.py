@@ -166,7 +166,7 @@ def after(state: Standing, proposers: Sequence[str]) -> Standing:
     return state
 
 
-def is_local_turn(state: Standing, free: int, waiting: int = 0) -> bool:
+def is_local_turn(state: Standing, free: int) -> bool:
     """Whether the next trial should be a local step, when another tuner looks at the whole space.
 
     While local steps improve on the best, and by more than the other tuner's trials do, they get all trials but every
@@ -176,29 +176,16 @@ def is_local_turn(state: Standing, free: int, waiting: int = 0) -> bool:
     which the quadratic knows nothing, double the turns until the next one. On a plateau there is nothing to step
     down to, and at the bottom of a basin the numbers end; both show by a value that is the best's, and shorter steps
     would tell it again.
-
-    Arguments:
-        state: after the pending trials too, see `after`.
-        free: number of columns that move.
-        waiting: number of pending trials.
     """
     if state.flat:
         return False
     if state.broken:
         return bool(state.since_local >= 2**state.broken)
-    if state.failures < patience(free, waiting) and state.gain >= state.other_gain:
+    if state.failures < patience(free) and state.gain >= state.other_gain:
         return state.since_other < SHARE
     return state.since_local >= TURNS
 
 
-def patience(free: int, waiting: int = 0) -> int:
-    """How many local steps in a row may fail before their model has to prove itself.
-
-    A step that was sought while others were under way has not learned from their failures. So where trials are pending,
-    as many more failures are borne: a handful of steps at once would else end a descent whose next step is a good one.
-
-    Arguments:
-        free: number of columns that move.
-        waiting: number of pending trials.
-    """
-    return PATIENCE + free // 4 + waiting
+def patience(free: int) -> int:
+    """How many local steps in a row may fail before their model has to prove itself, for `free` columns."""
+    return PATIENCE + free // 4

@@ -197,7 +197,7 @@ def finish(view: View, key: Key) -> tuple[Array, str] | None:
     if around is None:
         return None
     state = around.standing(np.ones(len(around.free)))
-    if not is_local_turn(after(state, view.proposers), len(around.free), len(view.proposers)):
+    if not is_local_turn(after(state, view.proposers), len(around.free)):
         return None
     return _step(view, around, state.radius, key)
 
@@ -219,7 +219,7 @@ def _step(view: View, around: _Neighbourhood, radius: float, key: Key) -> tuple[
     model = around.awaited(around.fit(state.radius, shape), state.radius, shape)
     axes, centre = state.radius * shape, around.unit[around.best, around.free]
     low, high = np.maximum(-axes, -centre) / axes, np.minimum(axes, 1.0 - centre) / axes
-    if state.failures >= patience(len(around.free), len(view.proposers)):
+    if state.failures >= patience(len(around.free)):
         gain = model.constant - model.value(lowest_within(model, low, high, reach=1.0))
         if not gain > TRUSTED * model.deviation:
             return None
