@@ -205,7 +205,8 @@ def _times(summary: Summary, stem: str) -> str:
     if len({row.trials for row in summary.latencies}) > 1:
         parts.append(f"![Time of an ask]({stem}-latency.svg)\n")
     for where, (times, held) in summary.preloaded.items():
-        parts.append(f"### {where}\n\nTold before the first ask.\n\n{_latency_table(times)}\n{_memory_table(held)}")
+        told = "Told before the first ask, which is timed too, with whatever it loads and fits."
+        parts.append(f"### {where}\n\n{told}\n\n{_latency_table(times)}\n{_memory_table(held)}")
     return "\n".join(parts)
 
 
