@@ -57,12 +57,13 @@ from trimtab.surrogates.acquisition import (
     near,
     spread,
 )
+from trimtab.surrogates.beside import BESIDE_REFS, agreement, continuous
 from trimtab.surrogates.evidence import Evidence, gather, subset
 from trimtab.surrogates.gp import COST, Embedding, Model, Settings, build, fingerprint, fit_settings
 from trimtab.surrogates.small_matrices import small_matrices
 from trimtab.surrogates.untried import is_listable, keys, left
 from trimtab.tuners.values.initial_design import design_point
-from trimtab.tuners.values.probing import PROBING_REFS, agreement, continuous, is_waiting, probe
+from trimtab.tuners.values.probing import is_waiting, probe
 from trimtab.tuners.values.quasi_newton import QUASI_NEWTON_REFS
 from trimtab.tuners.values.quasi_newton import finish as finish_descents
 from trimtab.tuners.values.quasi_random import SOBOL_REFS
@@ -255,7 +256,7 @@ class GaussianProcess:
 
     name: ClassVar[str] = "gp"
     needs: ClassVar[Info] = Info.VALUES
-    refs: ClassVar[tuple[Reference, ...]] = GP_REFS + TRUST_REGION_REFS + PROBING_REFS + QUASI_NEWTON_REFS + SOBOL_REFS
+    refs: ClassVar[tuple[Reference, ...]] = GP_REFS + TRUST_REGION_REFS + BESIDE_REFS + QUASI_NEWTON_REFS + SOBOL_REFS
 
     def ask(self, history: History[Space], count: int, key: Key) -> list[Suggestion]:
         """`count` configurations; fewer where a small space has no more that were not tried."""

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trimtab.space import Space
+from trimtab.surrogates.beside import beside
 from trimtab.surrogates.evidence import Evidence
-from trimtab.tuners.values.probing import beside
 from trimtab.tuners.values.quasi_newton import NAME as QUASI_NEWTON
 from trimtab.tuners.values.standing import NAME
 
