@@ -312,18 +312,21 @@ class GaussianProcess:
         if model is not None and model.posterior.derivatives is not None:
             return None
         exact, evidence = True, view.evidence(self.most)
-        # Where no probe can settle it, the fitted noise is taken at its word.
-        shown = SHOWN if continuous(view.space).any() else -1.0
-        if model is not None and model.noise_at_best(shown) > ROUGH:
-            agreed = agreement(evidence, view.space)
-            if agreed is False or model.known_noise_at_best > ROUGH or is_waiting(view, evidence):
+        if model is not None and _suspects_noise(model, view.space):
+            if self._is_noisy(view, model) or is_waiting(view, evidence):
                 return None
-            exact = agreed is True
+            exact = agreement(evidence, view.space) is True
         step = finish(view, key)
         if step is None or exact:
             return None if step is None else (step[0], NAME, step[1])
         raw = probe(view, evidence, key)
         return None if raw is None else (raw, self.name, "beside the best trial, to tell noise from roughness")
+
+    def _is_noisy(self, view: View, model: Model) -> bool:
+        """Whether the model puts differences among the best trials down to noise, and trials prove that there is."""
+        if not _suspects_noise(model, view.space):
+            return False
+        return model.known_noise_at_best > ROUGH or agreement(view.evidence(self.most), view.space) is False
 
     def _wanted(self, space: Space) -> int:
         """How many trials the initial design has."""
@@ -394,7 +397,7 @@ class GaussianProcess:
             scored = Search(space, criterion, **effort).run(self._candidates(space, model, rng))
             raw, values = scored.raw, scored.values
             fresh = np.array([name not in view.taken for name in keys(raw)], dtype=np.bool_)
-            wanted = fresh & self._spaced(view, raw)
+            wanted = fresh & self._spaced(view, model, raw)
             wanted = wanted if wanted.any() else fresh
             place = int(wanted.argmax()) if wanted.any() else -1
             if place < 0:
@@ -402,9 +405,12 @@ class GaussianProcess:
                 return None if found is None else (found[0], f"{found[1]} (all that looked better was tried)")
         return raw[place], self._reason(view, model, raw[place], float(values[place]))
 
-    def _spaced(self, view: View, raw: Array) -> NDArray[np.bool_]:
-        """Which rows (m, d) keep their distance, where small steps are left to the trust region."""
-        if self._may_finish(view) and has_room(view.space):
+    def _spaced(self, view: View, model: Model, raw: Array) -> NDArray[np.bool_]:
+        """Which rows (m, d) keep their distance, where small steps are left to the trust region.
+
+        With noise it takes none, and trials beside each other are what tells the best from the lucky.
+        """
+        if self._may_finish(view) and has_room(view.space) and not self._is_noisy(view, model):
             return spaced(view.evidence(self.most), view.space, raw)
         return np.ones(len(raw), dtype=np.bool_)
 
@@ -456,3 +462,9 @@ class GaussianProcess:
             f"log expected improvement {value:.3g}: predicted {predicted:.6g}, best {best:.6g}, "
             f"from {model.trials} trials{f' and {pending} pending' if pending else ''}"
         )
+
+
+def _suspects_noise(model: Model, space: Space) -> bool:
+    """Whether the model puts differences among the best trials down to noise."""
+    # Where no probe can settle it, the fitted noise is taken at its word.
+    return model.noise_at_best(SHOWN if continuous(space).any() else -1.0) > ROUGH
