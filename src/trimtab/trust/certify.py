@@ -18,6 +18,7 @@ from trimtab.base.errors import TrimtabError
 from trimtab.base.history import History
 from trimtab.base.records import Objective, Params
 from trimtab.space import Space
+from trimtab.trust.observed import one_objective
 
 if TYPE_CHECKING:
     from trimtab.surrogates.certificates import Certificate
@@ -66,7 +67,7 @@ def certify(
             trials that no surrogate can be fitted to.
     """
     from trimtab.surrogates.certificates import certified_minimum
-    from trimtab.trust.fitted import evidence_of, fitted, one_objective
+    from trimtab.trust.fitted import evidence_of, fitted
 
     seen = one_objective(history, objective)
     model = fitted(evidence_of(seen, most), seen.space, seen.study.name)
@@ -80,7 +81,7 @@ def certificate_note(history: History[Space], objective: str | int | None, trial
     A surrogate that cannot be fitted or certified makes a sentence that says so, never an error.
     """
     from trimtab.surrogates.certificates import certified_minimum
-    from trimtab.trust.fitted import evidence_of, fitted, one_objective
+    from trimtab.trust.fitted import evidence_of, fitted
 
     seen = one_objective(history, objective)
     try:

@@ -12,21 +12,8 @@ from trimtab.space import Space
 from trimtab.surrogates.evidence import Evidence, gather, subset, told_numbers
 from trimtab.surrogates.gp import Embedding, Model, NotPositiveDefinite, build, fit_settings
 from trimtab.trust.certify import MOST
-from trimtab.trust.observed import objective_index
 
-__all__ = ["MOST", "evidence_of", "fitted", "one_objective"]
-
-
-def one_objective(history: History[Space], objective: str | int | None) -> History[Space]:
-    """The history with the chosen objective only, since a surrogate models one.
-
-    Raises:
-        InvalidArgument: an unknown objective, or none chosen of several.
-    """
-    chosen = history.objectives[objective_index(history, objective)]
-    if len(history.objectives) == 1:
-        return history
-    return History(history.study.with_(objectives=(chosen,)), history.space, list(history), history.seq)
+__all__ = ["MOST", "evidence_of", "fitted"]
 
 
 def evidence_of(history: History[Space], most: int = MOST) -> Evidence:

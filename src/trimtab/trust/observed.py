@@ -16,7 +16,14 @@ from numpy.typing import NDArray
 from trimtab.base.errors import InvalidArgument, message
 from trimtab.base.history import History
 
-__all__ = ["feasible", "objective_index", "observed_best", "observed_incumbents", "observed_pareto"]
+__all__ = [
+    "feasible",
+    "objective_index",
+    "observed_best",
+    "observed_incumbents",
+    "observed_pareto",
+    "one_objective",
+]
 
 S = TypeVar("S")
 
@@ -43,6 +50,18 @@ def objective_index(history: History[S], objective: str | int | None) -> int:
             do="name the one that is meant",
         )
     )
+
+
+def one_objective(history: History[S], objective: str | int | None) -> History[S]:
+    """The history with the chosen objective only, since a surrogate models one.
+
+    Raises:
+        InvalidArgument: an unknown objective, or none chosen of several.
+    """
+    chosen = history.objectives[objective_index(history, objective)]
+    if len(history.objectives) == 1:
+        return history
+    return History(history.study.with_(objectives=(chosen,)), history.space, list(history), history.seq)
 
 
 def feasible(history: History[S], number: int) -> bool:

@@ -9,14 +9,15 @@ this order of preference:
 1. losses: per-example losses on shared examples (`trimtab.trust.losses`);
 2. stderr: a standard error for each value (`trimtab.trust.standard_errors`);
 3. replicates: configurations that were evaluated several times (`trimtab.trust.replicates`);
-4. values: nothing of the kind; the observed best, without an interval (`trimtab.trust.bare_values`).
+4. surrogate: values alone, where trials beside each other prove that there is noise (`trimtab.trust.fitted_mean`);
+5. values: nothing of the kind; the observed best, without an interval (`trimtab.trust.bare_values`).
 
 By name only: "posterior mean", the trial that its neighbours in the space speak for (`trimtab.trust.posterior_mean`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import TypeVar, cast
 
@@ -30,6 +31,7 @@ from trimtab.trust.bare_values import BareValues, read_values
 from trimtab.trust.candidates import INTERVALS, Absent, Candidates, Evidence, Reader
 from trimtab.trust.certify import certificate_note
 from trimtab.trust.default_guard import DefaultOrTuned, default_or_tuned, smoothed_or_default
+from trimtab.trust.fitted_mean import FittedMean, read_fitted_mean
 from trimtab.trust.held_out import HoldoutAnswers, LadderLead, read_holdout
 from trimtab.trust.losses import PairedLosses, read_losses
 from trimtab.trust.observed import objective_index
@@ -56,6 +58,7 @@ _READERS: Mapping[str, Reader] = {
     "losses": read_losses,
     "stderr": read_standard_errors,
     "replicates": read_replicates,
+    "surrogate": read_fitted_mean,
     "posterior mean": read_posterior_mean,
     "values": read_values,
 }
@@ -86,8 +89,9 @@ def select(
     Arguments:
         history: the study.
         objective: name or index; may be left out where there is only one.
-        method: "holdout", "race", "losses", "stderr", "replicates" or "values"; "auto" takes the first of these that
-            half of the candidates carry. Or "posterior mean".
+        method: "holdout", "race", "losses", "stderr", "replicates", "surrogate" or "values"; "auto" takes the first of
+            these that half of the candidates carry, a surrogate where trials prove that there is noise. Or "posterior
+            mean".
         level: of the interval, and probability with which the true best is in the tie set.
         key: of the random numbers; by default made of the study's seed, so that repeated calls agree.
         default: number of the trial that ran the default configuration; by default the first that ran the one of the
@@ -205,14 +209,15 @@ def _all_trials(candidates: Candidates) -> Evidence:
     if candidates.history.study.holdout is not None:
         shown = read_losses(candidates, True)
         return read_values(candidates, True) if isinstance(shown, Absent) else shown
-    return _evidence(candidates, "auto", without="race")[0]
+    return _evidence(candidates, "auto", without=("race", "surrogate"))[0]
 
 
 def selection_references(selection: Selection) -> tuple[Reference, ...]:
     """The sources of the method that made a selection; empty for one that was made elsewhere."""
     asked: tuple[type[Evidence], ...] = (HoldoutAnswers, LadderLead, Raced)
-    kinds: tuple[type[Evidence], ...] = (*asked, PairedLosses, StandardErrors, Replicates, PosteriorMean, BareValues)
-    return next((kind.refs for kind in kinds if selection.method.startswith(kind.method)), ())
+    told: tuple[type[Evidence], ...] = (PairedLosses, StandardErrors, Replicates)
+    others: tuple[type[Evidence], ...] = (FittedMean, PosteriorMean, BareValues)
+    return next((kind.refs for kind in (*asked, *told, *others) if selection.method.startswith(kind.method)), ())
 
 
 def _check(history: History[S], method: str, level: float, default: int | None) -> None:
@@ -239,7 +244,7 @@ def _check_interval(interval: str) -> None:
         raise InvalidArgument(message("unknown interval", got=interval, allowed=", ".join(INTERVALS)))
 
 
-def _evidence(candidates: Candidates, method: str, without: str = "") -> tuple[Evidence, list[str]]:
+def _evidence(candidates: Candidates, method: str, without: Collection[str] = ()) -> tuple[Evidence, list[str]]:
     """What to select by, and notes on better evidence that was told but cannot be used."""
     if method != "auto":
         found = _READERS[method](candidates, True)
@@ -249,7 +254,7 @@ def _evidence(candidates: Candidates, method: str, without: str = "") -> tuple[E
         return found, []
     notes: list[str] = []
     for name, reader in _READERS.items():
-        if name == without:
+        if name in without:
             continue
         found = reader(candidates, False)
         if not isinstance(found, Absent):

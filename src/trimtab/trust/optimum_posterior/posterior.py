@@ -18,7 +18,8 @@ from trimtab.space import Space
 from trimtab.surrogates.acquisition.candidates import spread
 from trimtab.surrogates.certificates import Certificate, certified_minimum
 from trimtab.surrogates.gp import Model, NotPositiveDefinite
-from trimtab.trust.fitted import MOST, evidence_of, fitted, one_objective
+from trimtab.trust.fitted import MOST, evidence_of, fitted
+from trimtab.trust.observed import one_objective
 from trimtab.trust.optimum_posterior.annealed import annealed
 from trimtab.trust.optimum_posterior.draws import allowed
 from trimtab.trust.optimum_posterior.inflation import Inflation

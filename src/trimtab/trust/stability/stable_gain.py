@@ -41,8 +41,9 @@ from trimtab.base.records import Params
 from trimtab.base.refs import Reference
 from trimtab.base.seeds import Key
 from trimtab.space import Space
-from trimtab.trust.fitted import MOST, evidence_of, fitted, one_objective
+from trimtab.trust.fitted import MOST, evidence_of, fitted
 from trimtab.trust.intervals import binomial_interval
+from trimtab.trust.observed import one_objective
 from trimtab.trust.stability.question import Question, decoded, question_of
 from trimtab.trust.stability.records import Stability, StableChange
 from trimtab.trust.stability.refits import kept_by_refit, survived_results
