@@ -25,6 +25,8 @@ for line in sys.stdin:
         reply = {{"library": "fake 1.0"}}
     elif "ask" in request:
         {ask}
+    elif "best" in request:
+        reply = {{"params": {best}}}
     elif "end" in request:
         reply = {{"peak": 12.5}}
     print(json.dumps(reply), flush=True)
@@ -33,11 +35,14 @@ for line in sys.stdin:
 
 @pytest.fixture
 def fake_peer(tmp_path: Path) -> Callable[..., Peer]:
-    """A peer whose k-th ask gives x = k / 10, unless a line of Python says otherwise; it logs what it hears."""
+    """A peer whose k-th ask gives x = k / 10, unless a line of Python says otherwise; it logs what it hears.
 
-    def make(ask: str = 'reply["params"] = {"x": request["ask"] / 10}') -> Peer:
+    `best` is an expression for what it names its best.
+    """
+
+    def make(ask: str = 'reply["params"] = {"x": request["ask"] / 10}', best: str = "None") -> Peer:
         script = tmp_path / "fake.py"
-        script.write_text(FAKE.format(log=str(tmp_path / "heard.jsonl"), ask=ask), encoding="utf-8")
+        script.write_text(FAKE.format(log=str(tmp_path / "heard.jsonl"), ask=ask, best=best), encoding="utf-8")
         return Peer("fake:peer", (sys.executable, str(script)))
 
     return make

@@ -135,6 +135,15 @@ def test_the_loop_times_every_request() -> None:
     assert answer(peer, {"end": True})["peak"] == pytest.approx(peak_memory(), rel=0.1)
 
 
+def test_a_peer_may_name_its_best_and_need_not() -> None:
+    class Naming(Counting):
+        def best(self) -> dict[str, float]:
+            return {"x": 7.0}
+
+    assert answer(Counting(), {"best": True}) == {"params": None}
+    assert answer(Naming(), {"best": True}) == {"params": {"x": 7.0}}
+
+
 class Learning(Counting):
     """A peer that takes gradients too."""
 

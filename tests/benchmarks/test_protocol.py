@@ -81,6 +81,16 @@ def test_noise_is_told_and_the_choice_is_scored_without_it(fake_peer: MakePeer, 
         assert line.best == chosen
 
 
+def test_a_peer_may_name_another_best_where_there_is_noise(fake_peer: MakePeer, valley: Any, tmp_path: Path) -> None:
+    """And is not asked where there is none, or before anything was told."""
+    noisy, peer = Noisy(valley(fails_at=0.0), 1.0, scale=0.1), fake_peer(best='{"x": 0.3}')
+    told = run_peer(Run(noisy.name, peer.name, 0, 4), noisy, peer, tmp_path / "runs", quiet=valley())
+    assert [line.best for line in told.trials] == [None, *[pytest.approx(0.05**2)] * 3]
+    quiet = run_peer(Run("valley", peer.name, 0, 4), valley(), peer, tmp_path / "runs")
+    assert [line.best for line in quiet.trials] == [pytest.approx((k / 10 - 0.35) ** 2) for k in range(4)]
+    assert sum("best" in said for said in heard(tmp_path)) == 3
+
+
 def test_results_can_be_told_before_the_first_ask(fake_peer: MakePeer, valley: Any, tmp_path: Path) -> None:
     record = run_peer(Run("valley", "fake:peer", 0, 2, preload=7), valley(), fake_peer(), tmp_path / "runs")
     said = heard(tmp_path)

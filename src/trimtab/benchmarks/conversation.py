@@ -6,6 +6,7 @@
 | {"add": [[coordinates, value], ...]} | {"wall", "cpu"} |
 | {"ask": number} | {"params": coordinates or null, "wall", "cpu"} |
 | {"tell": number, "value": value or null, "gradient": derivatives by name, where there are any} | {"wall", "cpu"} |
+| {"best": true} | {"params": coordinates, or null for those of the lowest value that was told} |
 | {"end": true} | {"peak": MB} |
 
 `columns` are those of `trimtab.benchmarks.columns`, `space` is the JSON of a `trimtab.Space`. Times are

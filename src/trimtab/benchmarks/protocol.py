@@ -13,8 +13,9 @@ A run is a file:
     ...
     {"end": {"trials": 100, "failures": 0, "peak": 181.2, "seconds": 12.9, "setup": 1.1}}
 
-`value` is null for a failed trial. `best` is the value of the best trial so far, without noise where the
-problem has some: how good a choice the tuner would have made by then. `at` is when the trial was told
+`value` is null for a failed trial. `best` is how good a choice the tuner would have made by then: the lowest value so
+far; where the problem has noise, the value without it of the configuration that the peer names its best, which is that
+of the lowest value unless its library says otherwise. `at` is when the trial was told
 on the simulated clock, `evaluation` how long its evaluation took by the real one. `setup` is how long the
 peer took until it was ready for the first ask: the start of its process, imports, compilation. A file
 without its last line is a run that was cut off, and is done again.
@@ -198,7 +199,7 @@ class _Course:
     def __init__(self, run: Run, problem: Problem, quiet: Problem | None, talk: Conversation, file: TextIO) -> None:
         self._run, self._problem, self._quiet, self._talk, self._file = run, problem, quiet, talk, file
         self._space = problem.space()
-        self._least, self._best = math.inf, math.inf
+        self._least, self._lowest = math.inf, math.inf
         self._failures = 0
 
     def go(self) -> None:
@@ -242,10 +243,20 @@ class _Course:
         if value is None:
             self._failures += 1
         elif value < self._least:
-            self._least, self._best = value, asked.quiet
-        best = self._best if math.isfinite(self._best) else None
+            self._least, self._lowest = value, asked.quiet
+        best = self._named() if math.isfinite(self._lowest) else None
         times = asked.wall, asked.cpu, answer["wall"], answer["cpu"], asked.evaluation
         self._write(asdict(TrialLine(asked.number, value, best, at, *times)))
+
+    def _named(self) -> float:
+        """How good the configuration is that the peer names its best."""
+        if self._quiet is None:
+            return self._lowest
+        params = self._talk.request({"best": True})["params"]
+        if params is None:
+            return self._lowest
+        (value,) = self._quiet.evaluate(from_peer(self._space, params), Key(self._run.seed)).values.values()
+        return value
 
     def _preloaded(self) -> list[Json]:
         """Uniform random configurations with their values."""

@@ -59,7 +59,9 @@ METHOD = """\
   ratio is that of the trials until a target is reached (the budget where it never is), a geometric mean over runs and
   targets, instances, and problems; exchanging the two sides inverts it. `delay alone` is the same ratio for the
   sequential runs against themselves with every trial counted (workers - 1) places later.
-- **Noise.** Where values are noisy, a peer is scored by the noiseless value of the trial that looked best to it.
+- **Noise.** Where values are noisy, a peer is scored by the noiseless value of the configuration that its library names
+  best: what `study.select()` selects for trimtab, what NGOpt recommends for Nevergrad, and for the others the trial of
+  the lowest value.
 - **Times** are taken inside the process that asks, around the ask alone, on one thread.
 """
 

@@ -32,16 +32,15 @@ class Peer:
     def ask(self, number: int) -> dict[str, float]:
         """The next configuration."""
         candidate = self._running[number] = self._optimizer.ask()
-        return {
-            column["name"]: float(
-                candidate.value[f"p{place}"] if column["kind"] == "float" else round(candidate.value[f"p{place}"])
-            )
-            for place, column in enumerate(self._columns)
-        }
+        return self._coordinates(candidate)
 
     def tell(self, number: int, value: float | None) -> None:
         """A value, or a failure."""
         self._optimizer.tell(self._running.pop(number), float("inf") if value is None else value)
+
+    def best(self) -> dict[str, float]:
+        """What the optimiser recommends."""
+        return self._coordinates(self._optimizer.provide_recommendation())
 
     def add(self, coordinates: dict[str, float], value: float) -> None:
         """A result from elsewhere; inactive entries lie at the beginning of their range."""
@@ -50,6 +49,14 @@ class Peer:
             for place, column in enumerate(self._columns)
         }
         self._optimizer.tell(self._optimizer.parametrization.spawn_child(new_value=found), value)
+
+    def _coordinates(self, candidate: Any) -> dict[str, float]:
+        """A candidate's values by name."""
+        values = [candidate.value[f"p{place}"] for place in range(len(self._columns))]
+        return {
+            column["name"]: float(value if column["kind"] == "float" else round(value))
+            for column, value in zip(self._columns, values, strict=True)
+        }
 
     def _parameter(self, column: dict[str, Any]) -> Any:
         """A column as Nevergrad declares it."""

@@ -6,7 +6,8 @@ Written for any Python from 3.10, with the standard library only. The neighbouri
 first has a class `Peer(setup, method)` with the methods `ask(number)`, which gives coordinates by name or
 None where there is nothing left to try, `tell(number, value)`, where None means that the trial failed (and which
 also gets the gradient by name, or None, where the class says `takes_gradients = True`),
-`add(coordinates, value)` for a result that was not asked for, and the text `library`.
+`add(coordinates, value)` for a result that was not asked for, and the text `library`. Where the library names another
+configuration as its best than that of the lowest value, the class has `best()`, which gives its coordinates.
 
 Times are taken here, around the method alone, so that neither the talking nor the start counts.
 """
@@ -55,6 +56,8 @@ def answer(peer: Any, request: Message) -> Message:
     """The reply to one request, with the time that the peer took for it."""
     if "end" in request:
         return {"peak": peak_memory()}
+    if "best" in request:
+        return {"params": peer.best() if hasattr(peer, "best") else None}
     wall, cpu = time.perf_counter(), time.process_time()
     reply: Message = {}
     if "ask" in request:

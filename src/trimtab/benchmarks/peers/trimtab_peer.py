@@ -45,6 +45,10 @@ class Peer:
         else:
             self._study.tell(trial, Observation(value, gradient=None if self._values_only else gradient))
 
+    def best(self) -> dict[str, float]:
+        """The configuration of the honest best."""
+        return to_peer(self._space, self._study.select().params)
+
     def add(self, coordinates: dict[str, float], value: float) -> None:
         """A result from elsewhere."""
         self._study.add_trial(from_peer(self._space, coordinates), value)
