@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trimtab.space import Categorical, Choice, Float, Int, Space
-from trimtab.surrogates.beside import EXACT, STEP, agreement, beside, shows_noise
+from trimtab.surrogates.beside import EXACT, STEP, agreement, beside, repeats, shows_noise
 from trimtab.surrogates.evidence import Evidence
 
 SQUARE = Space(x=Float(0.0, 1.0), y=Float(1e-5, 10.0, log=True))
@@ -108,3 +108,10 @@ def test_asking_imports_no_scipy() -> None:
     """Every selection asks, and the command line should start at once."""
     code = "import sys, trimtab.surrogates.beside; sys.exit('scipy' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_repeats_are_grouped_and_answers_of_a_cache_count_once() -> None:
+    unit = [[0.5, 0.5], [0.1, 0.9], [0.5 + STEP, 0.5], [0.9, 0.2], [0.5, 0.5], [0.9, 0.2], [0.1, 0.9], [0.7, 0.7]]
+    losses = [1.0, 9.0, 1.5, 5.0, 1.2, 5.0, 8.0, 2.0]
+    assert [rows.tolist() for rows in repeats(told(unit, losses), SQUARE)] == [[0, 2, 4], [1, 6]]
+    assert repeats(told(unit[:2], losses[:2]), SQUARE) == []

@@ -26,7 +26,7 @@ from trimtab.base.refs import Reference
 from trimtab.space import Space
 from trimtab.surrogates.evidence import Evidence
 
-__all__ = ["BESIDE_REFS", "EXACT", "STEP", "agreement", "beside", "continuous", "filled_unit", "shows_noise"]
+__all__ = ["BESIDE_REFS", "EXACT", "STEP", "agreement", "beside", "continuous", "filled_unit", "repeats", "shows_noise"]
 
 Array = NDArray[np.float64]
 Pairs = NDArray[np.intp]
@@ -84,6 +84,25 @@ def beside(evidence: Evidence, space: Space) -> tuple[Pairs, NDArray[np.bool_]]:
     pairs, equal = _judged(evidence, space)
     apart = _unlike(evidence.raw, pairs)
     return pairs[apart], equal[apart]
+
+
+def repeats(evidence: Evidence, space: Space) -> list[Pairs]:
+    """Groups of trials beside each other or at one place, by rows in ascending order, two at least in each.
+
+    Of trials at one place that told the same loss the first counts alone: they may be answers of a cache.
+
+    Arguments:
+        evidence: what was told.
+        space: whose coordinates it has.
+    """
+    pairs, _ = _judged(evidence, space)
+    group = np.arange(len(evidence.losses))
+    for one, other in pairs.tolist():
+        group[group == group[other]] = group[one]
+    cached = ~_unlike(evidence.raw, pairs) & (evidence.losses[pairs[:, 0]] == evidence.losses[pairs[:, 1]])
+    group[pairs[cached, 1]] = -1
+    sizes = np.bincount(group + 1)
+    return [np.flatnonzero(group == place) for place in np.flatnonzero(sizes > 1) - 1 if place >= 0]
 
 
 def continuous(space: Space) -> NDArray[np.bool_]:

@@ -46,6 +46,7 @@ class Evidence:
         cost: what each trial cost, nan where not told, shape (n,).
         proposers: the tuner that proposed each, "" where none did.
         gradients: derivatives of the losses by unit coordinates, nan where none was told, shape (n, d).
+        numbers: of the trials, -1 where they are not of a history, shape (n,).
     """
 
     raw: Array
@@ -57,9 +58,10 @@ class Evidence:
     cost: Array = field(default_factory=lambda: np.empty(0))
     proposers: tuple[str, ...] = ()
     gradients: Array = field(default_factory=lambda: np.empty((0, 0)))
+    numbers: Numbers = field(default_factory=lambda: np.empty(0, dtype=np.intp))
 
     def __post_init__(self) -> None:
-        """Fill in what was left out: no constraints, no costs, nobody's proposals, no gradients."""
+        """Fill in what was left out: no constraints, no costs, nobody's proposals, no gradients, no numbers."""
         count = len(self.losses)
         for name, missing in (
             ("measured", self.losses),
@@ -67,6 +69,7 @@ class Evidence:
             ("cost", np.full(count, np.nan)),
             ("proposers", ("",) * count),
             ("gradients", np.full(self.raw.shape, np.nan)),
+            ("numbers", np.full(count, -1)),
         ):
             if len(getattr(self, name)) != count:
                 object.__setattr__(self, name, missing)
@@ -88,6 +91,7 @@ class Evidence:
             self.cost[rows],
             tuple(self.proposers[row] for row in rows.tolist()),
             self.gradients[rows],
+            self.numbers[rows],
         )
 
     def proposed_by(self, tuner: str) -> NDArray[np.bool_]:
@@ -139,6 +143,7 @@ def gather(history: History[Space], numbers: Numbers) -> Evidence:
         cost=np.array([_cost(trial) for trial in trials], dtype=np.float64),
         proposers=tuple(trial.tuner for trial in trials),
         gradients=_gradients(history, trials, raw),
+        numbers=np.array([trial.number for trial in trials], dtype=np.intp),
     )
 
 

@@ -1,46 +1,46 @@
 """Recommendation by the fitted surrogate: the best trial where values are noisy and nothing else tells of the noise.
 
-Needs a space and bare values. The Gaussian process of `trimtab.surrogates.gp` is fitted to the trials, and its noise
-with it; the trial of least posterior mean is recommended instead of the best observed one, which is often the luckiest.
-That is how Bayesian optimisation of noisy functions is ended (Frazier, Powell and Dayanik 2009, The Knowledge-Gradient
-Policy for Correlated Normal Beliefs, INFORMS Journal on Computing 21:599; recalled). `trimtab.trust.posterior_mean` is
-the plainer way where the noise was told.
+Needs a space and bare values. The Gaussian process of `trimtab.surrogates.gp` is fitted to the trials, and with it the
+variance of what it does not follow. The best observed trial is often the luckiest; recommended is the trial of least
+posterior mean, which is how Bayesian optimisation of noisy functions is ended (Frazier, Powell and Dayanik 2009, The
+Knowledge-Gradient Policy for Correlated Normal Beliefs, INFORMS Journal on Computing 21:599; recalled). What the
+process does not follow is noise in part, and in part structure that it is too smooth for, of which the best observed
+trial is the best. How much is what trials beside each other tell: see `trimtab.surrogates.gp.roughness`, where the
+means and joint draws of the trials' true values come from. `trimtab.trust.posterior_mean` is the plainer way where the
+noise was told.
 
-Interval, tie set and the probability to be the best come from joint draws of the process at all the trials,
-
-    f = m + a chol(C) e,   e ~ N(0, 1),
-
-with the factor a that the best trials ask for (`trimtab.trust.optimum_posterior.inflation`): the interval is between
-quantiles of f at the recommended trial, and the tie set is the smallest set of trials of which one is the best with the
-probability asked for. Given the surrogate, a posterior needs no correction for the choice; what it needs is a surrogate
-that is not too sure of itself.
+The interval is between quantiles of the draws at the recommended trial. The tie set is the smallest set of trials of
+which one is the best with the probability asked for. Deviations are widened by what the best trials ask for
+(`trimtab.trust.optimum_posterior.inflation`): given the surrogate, a posterior needs no correction for the choice; what
+it needs is a surrogate that is not too sure of itself.
 
 "auto" takes this only where trials prove that there is noise: two beside each other, or at one place, told different
-values (`trimtab.surrogates.beside`); the tuner `gp` has such a trial made as soon as it suspects noise. Of a function
-that is rough without noise the best observed trial is the best, and a smooth surrogate would miss it.
-
-Measured on the 72 noisy BBOB runs of the benchmarks (`dev/studies/noisy_selection.py`).
+values (`trimtab.surrogates.beside`). The tuner `gp` has such a trial made as soon as it suspects noise.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trimtab.base.history import History
+from trimtab.base.errors import InvalidArgument
 from trimtab.base.records import Selection
 from trimtab.base.refs import Reference
 from trimtab.base.seeds import Key
 from trimtab.space import Space
-from trimtab.surrogates.beside import BESIDE_REFS, shows_noise
-from trimtab.surrogates.evidence import encode_valid, gather, subset, told_numbers
+from trimtab.surrogates.beside import BESIDE_REFS, repeats, shows_noise
+from trimtab.surrogates.evidence import Evidence as SurrogateEvidence
+from trimtab.surrogates.evidence import gather, subset, told_numbers
 from trimtab.trust.candidates import Absent, Candidates
 from trimtab.trust.certify import MOST
 from trimtab.trust.observed import one_objective
 from trimtab.trust.posterior_mean import POSTERIOR_MEAN
+
+if TYPE_CHECKING:
+    from trimtab.surrogates.gp import Model
 
 __all__ = ["FittedMean", "read_fitted_mean"]
 
@@ -58,13 +58,13 @@ LEAST, ENOUGH = 3, 10
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FittedMean:
-    """The trials that a surrogate is asked about.
+    """What a surrogate says of the trials.
 
     Arguments:
         candidates: the trials.
-        history: of the one objective.
-        places: of the m trials that the surrogate is fitted to among the candidates, ascending, shape (m,).
-        unit: their unit coordinates, nan where inactive, shape (m, d).
+        evidence: what those that the surrogate is fitted to told.
+        space: of their coordinates.
+        model: the surrogate.
     """
 
     method: ClassVar[str] = (
@@ -74,53 +74,49 @@ class FittedMean:
     refs: ClassVar[tuple[Reference, ...]] = (POSTERIOR_MEAN, *BESIDE_REFS)
 
     candidates: Candidates
-    history: History[Space]
-    places: Places
-    unit: Floats
+    evidence: SurrogateEvidence
+    space: Space
+    model: Model
 
     def select(self, level: float, key: Key) -> Selection:
-        """The trial of least posterior mean; the key is of the draws.
-
-        Raises:
-            InvalidArgument: no surrogate has a covariance for these trials.
-        """
-        # The surrogate needs SciPy, which no other selection does.
+        """The trial of least posterior mean; the key is of the draws."""
+        from trimtab.surrogates.gp.roughness import noise_share, told_draws, told_means
         from trimtab.surrogates.small_matrices import small_matrices
-        from trimtab.trust.fitted import evidence_of, fitted
-        from trimtab.trust.optimum_posterior.draws import joint
         from trimtab.trust.optimum_posterior.inflation import drawn_inflations
 
+        rng, model, evidence = key.child("surrogate").generator(), self.model, self.evidence
+        rows = np.flatnonzero(evidence.good & np.isin(evidence.numbers, self.candidates.numbers))
         with small_matrices():
-            model = fitted(evidence_of(self.history), self.history.space, self.history.study.name)
-            mean, root = joint(model, self.unit)
-            rng = key.child("surrogate").generator()
-            drawn = rng.standard_normal((DRAWS, len(mean))) * drawn_inflations(model, DRAWS, rng)[:, None] @ root.T
+            share = noise_share(model.posterior, repeats(evidence, self.space))
+            mean = told_means(model.posterior, share.mean)[rows]
+            widths = drawn_inflations(model, DRAWS, rng)
+            drawn = told_draws(model.posterior, share.drawn(DRAWS, rng), widths, rng)[:, rows]
         at = int(mean.argmin())
-        best = np.bincount((mean + drawn).argmin(axis=1), minlength=len(mean)) / DRAWS
-        tails = np.quantile(mean[at] + drawn[:, at], [0.5 * (1.0 - level), 0.5 * (1.0 + level)])
-        sign = self.candidates.objective.sign
+        best = np.bincount(drawn.argmin(axis=1), minlength=len(rows)) / DRAWS
+        sign, places = self.candidates.objective.sign, np.searchsorted(self.candidates.numbers, evidence.numbers[rows])
+        ends = np.quantile(drawn[:, at], [0.5 * (1.0 - level), 0.5 * (1.0 + level)])
+        low, high = (sign * model.warp.inverse(ends)).tolist()
         predicted = sign * model.warp.inverse(mean)
-        low, high = (sign * model.warp.inverse(tails)).tolist()
         return self.candidates.selection(
-            int(self.places[at]),
+            int(places[at]),
             float(predicted[at]),
             (low, high),
             level,
-            self.places[np.union1d(smallest_set(best, level), [at])],
+            places[np.union1d(smallest_set(best, level), [at])],
             self.method,
-            self._scope(predicted, at),
+            self._scope(places, predicted, at),
             best_probability=float(best[at]),
         )
 
-    def _scope(self, predicted: Floats, at: int) -> list[str]:
+    def _scope(self, places: Places, predicted: Floats, at: int) -> list[str]:
         """What the numbers cover, and what became of the best observed trial."""
-        values, numbers = self.candidates.minimized[self.places], self.candidates.numbers[self.places]
-        lucky, missing = int(values.argmin()), len(self.candidates) - len(self.places)
+        values, numbers = self.candidates.minimized[places], self.candidates.numbers[places]
+        lucky, missing = int(values.argmin()), len(self.candidates) - len(places)
         told = self.candidates.objective.sign * float(values[lucky])
         luck = f"The best observed, trial {numbers[lucky]} with {told:.6g}, is predicted {predicted[lucky]:.6g}."
         return [
             *([luck] if lucky != at else []),
-            f"Estimate and interval are those of a Gaussian process fitted to {len(self.places)} trials, by which it "
+            f"Estimate and interval are those of a Gaussian process fitted to {len(places)} trials, by which it "
             "knows of the noise; deviations are widened by what the best trials ask for. They hold as far as the "
             "process does.",
             "To be surer, return trimtab.Observation(value, losses=...) with per-example validation losses or "
@@ -145,25 +141,30 @@ def smallest_set(probabilities: Floats, level: float) -> Places:
 
 
 def read_fitted_mean(candidates: Candidates, named: bool) -> FittedMean | Absent:
-    """The trials that a surrogate is asked about, where they prove that there is noise, or it was asked for by name."""
+    """A surrogate of the trials, where they prove that there is noise, or where it was asked for by name."""
     space = candidates.history.space
     if not isinstance(space, Space) or not len(space):
         return Absent("a surrogate needs a space with parameters")
     history = one_objective(candidates.history, candidates.index)
-    numbers = subset(history, told_numbers(history), MOST)
-    if not named:
-        if _is_mixed(candidates):
-            return Absent("values of several fidelities or tasks are no evidence of noise")
-        if not shows_noise(gather(history, numbers), space):
-            return Absent("no trials beside each other told different values, which would prove noise")
-    shown = np.flatnonzero(np.isin(candidates.numbers, numbers))
-    params = candidates.history.params(candidates.numbers[shown])
-    raw, valid = encode_valid(space, [each or {} for each in params])
-    places = shown[valid]
+    evidence = gather(history, subset(history, told_numbers(history), MOST))
+    told = int(np.isin(evidence.numbers[evidence.good], candidates.numbers).sum())
     least = LEAST if named else ENOUGH
-    if len(places) < least:
-        return Absent(f"{len(places)} trials within the space are too few for a surrogate; it takes {least}")
-    return FittedMean(candidates, history, places, space.to_unit(raw))
+    if told < least:
+        return Absent(f"{told} trials within the space are too few for a surrogate; it takes {least}")
+    if not named and _is_mixed(candidates):
+        return Absent("values of several fidelities or tasks are no evidence of noise")
+    if not named and not shows_noise(evidence, space):
+        return Absent("no trials beside each other told different values, which would prove noise")
+    # The surrogate needs SciPy, which no other selection does.
+    from trimtab.surrogates.small_matrices import small_matrices
+    from trimtab.trust.fitted import fitted
+
+    evidence = replace(evidence, gradients=np.full(evidence.raw.shape, np.nan))
+    try:
+        with small_matrices():
+            return FittedMean(candidates, evidence, space, fitted(evidence, space, history.study.name))
+    except InvalidArgument as error:
+        return Absent(str(error), told=True)
 
 
 def _is_mixed(candidates: Candidates) -> bool:

@@ -29,7 +29,7 @@ from trimtab.surrogates.gp import Model
 from trimtab.surrogates.gp.cholesky import factor, solve_lower
 from trimtab.surrogates.gp.kernels import matern52, squared_distances
 
-__all__ = ["Minima", "allowed", "drawn_minima", "joint", "tie_scores"]
+__all__ = ["Minima", "allowed", "drawn_minima", "tie_scores"]
 
 Array = NDArray[np.float64]
 
@@ -74,7 +74,7 @@ def drawn_minima(
     good = np.vstack([optimum[None, :], model.incumbents])
     points = _points(space, good, rng)
     for last in (False, True):
-        mean, root = joint(model, points)
+        mean, root = _joint(model, points)
         normals = rng.standard_normal((draws, len(points))) * np.reshape(inflation, (-1, 1))
         values = mean + normals @ root.T
         places = values.argmin(axis=1)
@@ -114,16 +114,16 @@ def allowed(space: Space, latent: Array) -> Array:
     return np.asarray(space.to_unit(raw))
 
 
-def joint(model: Model, unit: Array) -> tuple[Array, Array]:
-    """Posterior mean at points, and a root of their covariance, in the model's warped units: (m,), (m, m).
+def _points(space: Space, good: Array, rng: np.random.Generator) -> Array:
+    """Points over the space and around good ones (k, d), the good ones among them, each once."""
+    latent = filled(rng, good)
+    moved = near(rng, latent, AROUND)
+    points = allowed(space, np.vstack([latent, moved, spread(rng, SPREAD, len(space))]))
+    return np.unique(np.vstack([good, points]), axis=0, equal_nan=True)
 
-    Arguments:
-        model: a fitted surrogate.
-        unit: points, shape (m, d), nan where inactive.
 
-    Raises:
-        NotPositiveDefinite: the points have no covariance.
-    """
+def _joint(model: Model, unit: Array) -> tuple[Array, Array]:
+    """Posterior mean (m,) at points, and a root of their covariance (m, m)."""
     posterior = model.posterior
     scaled = model.embedding.features(unit) / posterior.scales
     cross = posterior.cross(scaled)
@@ -131,11 +131,3 @@ def joint(model: Model, unit: Array) -> tuple[Array, Array]:
     covariance = matern52(squared_distances(scaled)) - half.T @ half
     covariance.flat[:: len(covariance) + 1] += JITTER
     return posterior.mean + cross @ posterior.alpha, factor(covariance)[0]
-
-
-def _points(space: Space, good: Array, rng: np.random.Generator) -> Array:
-    """Points over the space and around good ones (k, d), the good ones among them, each once."""
-    latent = filled(rng, good)
-    moved = near(rng, latent, AROUND)
-    points = allowed(space, np.vstack([latent, moved, spread(rng, SPREAD, len(space))]))
-    return np.unique(np.vstack([good, points]), axis=0, equal_nan=True)
