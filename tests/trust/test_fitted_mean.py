@@ -177,6 +177,21 @@ def test_one_of_several_objectives() -> None:
     assert found.objective.name == "loss"
 
 
+def test_an_interval_of_positive_losses_may_end_at_zero() -> None:
+    """Powers of losses end there, and what lies below comes back from the surrogate as a tiny number."""
+    ends = []
+    for seed in range(20):
+        history, true = noisy(seed, 20)
+        points = np.array([[trial.params["x"], trial.params["y"]] for trial in history if trial.params])
+        rng = np.random.default_rng(seed)
+        values = np.maximum(true - true.min(), 0.0) * 0.1 + 0.02 * rng.exponential(size=len(true)) + 1e-3
+        found = select(history_of(points, list(values)), method="surrogate")
+        assert found.interval is not None
+        ends.append(found.interval.low)
+    assert min(ends) == 0.0
+    assert all(end == 0.0 or end > 1e-15 for end in ends)
+
+
 def test_without_noise_the_best_observed_is_the_choice() -> None:
     points = np.random.default_rng(2).random((30, 2))
     values = truth(points, np.full(2, 0.4))

@@ -52,6 +52,9 @@ DRAWS = 4_000
 
 _LEFT_OUT = f"a surrogate is fitted to the best and latest {MOST}, within the space"
 
+NOTHING = 1e-12
+"""An end of an interval that is smaller than so much of the smallest loss is 0."""
+
 LEAST, ENOUGH = 3, 10
 """Trials that a surrogate takes where it is asked for by name, and where it is not."""
 
@@ -95,7 +98,7 @@ class FittedMean:
         best = np.bincount(drawn.argmin(axis=1), minlength=len(rows)) / DRAWS
         sign, places = self.candidates.objective.sign, np.searchsorted(self.candidates.numbers, evidence.numbers[rows])
         ends = np.quantile(drawn[:, at], [0.5 * (1.0 - level), 0.5 * (1.0 + level)])
-        low, high = (sign * model.warp.inverse(ends)).tolist()
+        low, high = (sign * _unwarped(model, ends, evidence.losses[rows])).tolist()
         predicted = sign * model.warp.inverse(mean)
         return self.candidates.selection(
             int(places[at]),
@@ -123,6 +126,12 @@ class FittedMean:
             "(value, stderr=...), or run the best configurations again a few times.",
             *([f"{missing} of {len(self.candidates)} trials are left out: {_LEFT_OUT}."] if missing else []),
         ]
+
+
+def _unwarped(model: Model, ends: Floats, losses: Floats) -> Floats:
+    """Ends of an interval as losses: 0 where they lie so far below the least of positive losses that the warp ends."""
+    found = model.warp.inverse(ends)
+    return np.where(np.abs(found) < NOTHING * np.abs(losses).min(), 0.0, found)
 
 
 def smallest_set(probabilities: Floats, level: float) -> Places:
