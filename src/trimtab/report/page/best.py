@@ -77,8 +77,7 @@ def _expectation(selection: Selection) -> str:
     gap = (selection.estimate - selection.observed) * selection.objective.sign
     if gap > 0 and observed != estimate:
         return (
-            f"{text} It was picked because it looked best, and what looks best among many noisy values is partly "
-            f"lucky: expect {estimate} when it is run again."
+            f"{text} What stands out among many noisy values is partly lucky: expect {estimate} when it is run again."
         )
     return f"{text} Expect {estimate} when it is run again."
 
