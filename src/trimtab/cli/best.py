@@ -38,7 +38,8 @@ def best(
         ),
     ] = None,
     method: Annotated[
-        str, typer.Option(help="What to select by: auto, holdout, race, losses, stderr, replicates, values, ...")
+        str,
+        typer.Option(help="What to select by: auto, holdout, race, losses, stderr, surrogate, values, ..."),
     ] = "auto",
     level: Annotated[float, typer.Option(help="Of the interval and the tie set.")] = 0.95,
     interval: Annotated[str, typer.Option(help="auto, hybrid or simultaneous.")] = "auto",
