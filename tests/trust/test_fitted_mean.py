@@ -6,6 +6,7 @@ import itertools
 import subprocess
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -35,9 +36,9 @@ def truth(points: np.ndarray, middle: np.ndarray) -> np.ndarray:
     return found
 
 
-def history_of(points: np.ndarray, told: Sequence[float | Observation], **study: object) -> History[Space]:
+def history_of(points: np.ndarray, told: Sequence[float | Observation], **study: Any) -> History[Space]:
     rows = [({"x": float(x), "y": float(y)}, end) for (x, y), end in zip(points, told, strict=True)]
-    return make_history(SQUARE, rows, **study)  # type: ignore[arg-type]
+    return make_history(SQUARE, rows, **study)
 
 
 def noisy(seed: int, trials: int = 40, noise: float = 0.4) -> tuple[History[Space], np.ndarray]:
@@ -49,8 +50,8 @@ def noisy(seed: int, trials: int = 40, noise: float = 0.4) -> tuple[History[Spac
     return history_of(points, list(true + noise * rng.normal(size=trials))), true
 
 
-def kind(history: History[Space], **options: object) -> str:
-    return select(history, **options).method.partition(":")[0]  # type: ignore[arg-type]
+def kind(history: History[Space], method: str = "auto") -> str:
+    return select(history, method=method).method.partition(":")[0]
 
 
 # When it is taken

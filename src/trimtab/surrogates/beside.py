@@ -86,7 +86,7 @@ def beside(evidence: Evidence, space: Space) -> tuple[Pairs, NDArray[np.bool_]]:
     return pairs[apart], equal[apart]
 
 
-def repeats(evidence: Evidence, space: Space) -> list[Pairs]:
+def repeats(evidence: Evidence, space: Space) -> list[NDArray[np.intp]]:
     """Groups of trials beside each other or at one place, by rows in ascending order, two at least in each.
 
     Of trials at one place that told the same loss the first counts alone: they may be answers of a cache.
@@ -121,6 +121,8 @@ def _judged(evidence: Evidence, space: Space) -> tuple[Pairs, NDArray[np.bool_]]
     if len(rows) < 2:
         return np.empty((0, 2), dtype=np.intp), np.empty(0, dtype=np.bool_)
     pairs = rows[_near_pairs(filled_unit(space, evidence.raw[rows]), 2.0 * STEP)]
+    if not len(pairs):
+        return pairs, np.empty(0, dtype=np.bool_)
     # Halves, because the difference of two floats may overflow.
     halves = 0.5 * evidence.losses
     reach = np.zeros(len(halves))
