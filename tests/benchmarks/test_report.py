@@ -61,6 +61,20 @@ def test_the_page_tells_who_is_first(summary: Summary) -> None:
     assert "### bbob-f5-d10, 1,000 results" in text
 
 
+def test_parallel_runs_are_ranked_among_themselves(runs: list[RunRecord], made_up: MadeUp) -> None:
+    late = [
+        made_up([value] * 60, peer, "bbob-f5-d3+delayed:0.5", seed, workers=4)
+        for seed in range(3)
+        for peer, value in (("optuna:tpe", 0.5), ("optuna:random", 2.0))
+    ]
+    alone, together = summary_of(runs, (20, 50)), summary_of([*runs, *late], (20, 50))
+    assert [group.name for group in alone.groups] == ["bbob", "training"]
+    assert [group.name for group in together.groups] == ["bbob", "training", "bbob, 4 workers"]
+    assert together.groups[0].standings == alone.groups[0].standings
+    assert [row.peer for row in together.groups[2].standings[50]] == ["optuna:tpe", "trimtab:auto", "optuna:random"]
+    assert "(benchmarks-rank-bbob-4-workers.svg)" in page(together)
+
+
 def test_instances_are_told_apart_from_problems(made_up: MadeUp) -> None:
     runs = [
         made_up([value * 10.0**seed], peer, played("bbob-f5-d3", seed), seed)

@@ -58,7 +58,8 @@ METHOD = """\
   targets: after a quarter, a half and three quarters of the budget, the two middle ones of all best values so far. The
   ratio is that of the trials until a target is reached (the budget where it never is), a geometric mean over runs and
   targets, instances, and problems; exchanging the two sides inverts it. `delay alone` is the same ratio for the
-  sequential runs against themselves with every trial counted (workers - 1) places later.
+  sequential runs against themselves with every trial counted (workers - 1) places later. Where several peers have
+  parallel runs, these are ranked too: after so many results as the heading says, in the order of their coming.
 - **Noise.** Where values are noisy, a peer is scored by the noiseless value of the configuration that its library names
   best: what `study.select()` selects for trimtab, what NGOpt recommends for Nevergrad, and for the others the trial of
   the lowest value.
@@ -114,7 +115,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def _slug(name: str) -> str:
     """A group's name as part of a file's name."""
-    return name.replace("+", "-").replace(":", "-")
+    return name.replace(", ", "-").replace(" ", "-").replace("+", "-").replace(":", "-")
 
 
 def _span(span: Interval) -> str:

@@ -42,10 +42,10 @@ COUNTS = (20, 50, 100, 200)
 @final
 @dataclass(frozen=True, slots=True)
 class Group:
-    """One set of problems, with the wrappers on them.
+    """One set of problems, with the wrappers on them, and one number of workers.
 
     Arguments:
-        name: such as "bbob" or "bbob+noisy:0.1".
+        name: such as "bbob", "bbob+noisy:0.1" or "bbob, 8 workers".
         results: the runs.
         standings: budget -> the peers, best mean rank first.
         against: every peer against random search after the largest budget.
@@ -66,7 +66,7 @@ class Summary:
 
     Arguments:
         libraries: peer -> name and version of what was run, several where they differ.
-        groups: the plain sets first.
+        groups: the plain sets first, parallel runs last.
         incomparable: groups in which no cell holds all peers, so that nothing can be said.
         latencies: of sequential runs; `preloaded` by the problem they were measured on.
         memories: of all sequential runs without preloaded results.
@@ -111,11 +111,18 @@ def summary_of(records: Sequence[RunRecord], budgets: Sequence[int] = BUDGETS, p
     if not budgets:
         raise InvalidArgument(message("a summary needs at least one budget", got=list(budgets)))
     kept = [record for record in records if not peers or record.run.peer in peers]
-    plain = [record for record in kept if record.run.workers == 1 and not record.run.preload]
-    grouped: defaultdict[str, list[RunRecord]] = defaultdict(list)
-    for record in plain:
-        grouped[group_of(record.run.problem)].append(record)
-    made = {name: _group(name, grouped[name], sorted(budgets)) for name in sorted(grouped, key=group_order)}
+    fresh = [record for record in kept if not record.run.preload]
+    plain = [record for record in fresh if record.run.workers == 1]
+    grouped: defaultdict[tuple[int, str], list[RunRecord]] = defaultdict(list)
+    for record in fresh:
+        grouped[record.run.workers, group_of(record.run.problem)].append(record)
+    made = {}
+    for workers, of in sorted(grouped, key=lambda key: (key[0], group_order(key[1]))):
+        runs = grouped[workers, of]
+        # Parallel runs of one peer alone are there to be compared with its own in turn.
+        if workers == 1 or len({record.run.peer for record in runs}) > 1:
+            name = of if workers == 1 else f"{of}, {workers} workers"
+            made[name] = _group(name, runs, sorted(budgets))
     return Summary(
         libraries=_libraries(kept),
         groups=tuple(group for group in made.values() if group is not None),
