@@ -248,8 +248,16 @@ def _parallel(summary: Summary) -> str:
     """The section of the parallel runs."""
     if not summary.parallel:
         return ""
+    several = len({row.budget for row in summary.parallel}) > 1
     rows = (
-        [row.peer, str(row.workers), f"{row.ratio:.2f}", _span(row.interval), f"{row.delay:.2f}", str(row.problems)]
+        [
+            row.peer,
+            str(row.workers) + (f" ({count(row.budget, 'trial')})" if several else ""),
+            f"{row.ratio:.2f}",
+            _span(row.interval),
+            f"{row.delay:.2f}",
+            str(row.problems),
+        ]
         for row in summary.parallel
     )
     text = (
@@ -258,6 +266,33 @@ def _parallel(summary: Summary) -> str:
         "cost if every trial counted (workers - 1) places later and nothing else were lost.\n"
     )
     head = ["peer", "workers", "trials, parallel over sequential", "95 %", "delay alone", "problems"]
+    return f"{text}\n{table(head, rows)}{_among(summary)}"
+
+
+def _among(summary: Summary) -> str:
+    """The table of parallel runs among the other peers' sequential ones."""
+    if not summary.among_sequential:
+        return ""
+    text = (
+        "\n### Parallel runs among the others in turn\n\n"
+        "Parallel runs of one peer, ranked with the sequential runs of all others after as many results. `ahead` is\n"
+        "the mean rank of the best of these less its own.\n"
+    )
+    head = ["set", "peer", "workers", "results", "mean rank", "best in turn", "its mean rank", "ahead", "95 %"]
+    rows = (
+        [
+            row.group,
+            row.peer,
+            str(row.workers),
+            str(row.budget),
+            f"{row.rank:.2f}",
+            row.other,
+            f"{row.other_rank:.2f}",
+            f"{row.ahead:.2f}",
+            _span(row.interval),
+        ]
+        for row in summary.among_sequential
+    )
     return f"{text}\n{table(head, rows)}"
 
 

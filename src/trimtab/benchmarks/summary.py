@@ -12,14 +12,8 @@ from numpy.typing import NDArray
 
 from trimtab.base.errors import InvalidArgument, message
 from trimtab.base.records import Json
-from trimtab.benchmarks.costs import (
-    Latency,
-    Memory,
-    ParallelCost,
-    latencies,
-    memories,
-    parallel_costs,
-)
+from trimtab.benchmarks.costs import Latency, Memory, latencies, memories
+from trimtab.benchmarks.parallel import AmongSequential, ParallelCost, among_sequential, parallel_costs
 from trimtab.benchmarks.protocol import RunRecord
 from trimtab.benchmarks.registry import without_instance
 from trimtab.benchmarks.results import Results, group_of, group_order, results_of
@@ -71,6 +65,7 @@ class Summary:
         latencies: of sequential runs; `preloaded` by the problem they were measured on.
         memories: of all sequential runs without preloaded results.
         parallel: what parallel runs cost.
+        among_sequential: where they stand among the other peers' sequential ones.
     """
 
     libraries: dict[str, str]
@@ -80,6 +75,7 @@ class Summary:
     preloaded: dict[str, tuple[list[Latency], list[Memory]]]
     memories: tuple[Memory, ...]
     parallel: tuple[ParallelCost, ...]
+    among_sequential: tuple[AmongSequential, ...]
 
     def to_json(self) -> dict[str, Json]:
         """Strict JSON: all tables, without the curves of single runs."""
@@ -94,6 +90,7 @@ class Summary:
             },
             "memories": [asdict(row) for row in self.memories],
             "parallel": [asdict(row) for row in self.parallel],
+            "among_sequential": [asdict(row) for row in self.among_sequential],
         }
 
 
@@ -131,6 +128,7 @@ def summary_of(records: Sequence[RunRecord], budgets: Sequence[int] = BUDGETS, p
         preloaded=_preloaded(kept),
         memories=tuple(memories(plain)),
         parallel=tuple(parallel_costs(kept)),
+        among_sequential=tuple(among_sequential(fresh, sorted(budgets))),
     )
 
 
