@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -275,24 +276,16 @@ def _among(summary: Summary) -> str:
         return ""
     text = (
         "\n### Parallel runs among the others in turn\n\n"
-        "Parallel runs of one peer, ranked with the sequential runs of all others after as many results. `ahead` is\n"
-        "the mean rank of the best of these less its own.\n"
+        "Parallel runs of one peer, ranked with the sequential runs of all others after as many results: its mean\n"
+        "rank, the best of the others, and by how much it is ahead of that.\n"
     )
-    head = ["set", "peer", "workers", "results", "mean rank", "best in turn", "its mean rank", "ahead", "95 %"]
-    rows = (
-        [
-            row.group,
-            row.peer,
-            str(row.workers),
-            str(row.budget),
-            f"{row.rank:.2f}",
-            row.other,
-            f"{row.other_rank:.2f}",
-            f"{row.ahead:.2f}",
-            _span(row.interval),
-        ]
-        for row in summary.among_sequential
-    )
+    budgets = sorted({row.budget for row in summary.among_sequential})
+    told: defaultdict[tuple[str, str, int], dict[int, str]] = defaultdict(dict)
+    for row in summary.among_sequential:
+        ahead = f"{row.rank:.2f}; {row.other} {row.ahead:+.2f} ({_span(row.interval)})"
+        told[row.group, row.peer, row.workers][row.budget] = ahead
+    rows = ([*key[:2], str(key[2]), *(cells[budget] for budget in budgets)] for key, cells in told.items())
+    head = ["set", "peer", "workers", *(f"after {count(budget, 'trial')}" for budget in budgets)]
     return f"{text}\n{table(head, rows)}"
 
 
