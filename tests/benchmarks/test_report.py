@@ -82,6 +82,21 @@ def test_parallel_runs_are_ranked_among_themselves(runs: list[RunRecord], made_u
     assert f"| bbob | optuna:tpe | 4 | {told} |" in text.partition("### Parallel runs among the others in turn")[2]
 
 
+def test_budgets_of_parallel_runs_are_told_apart(made_up: MadeUp) -> None:
+    runs = [made_up([1.0] * trials, "a:a", workers=workers) for trials in (4, 8) for workers in (1, 2)]
+    section = page(summary_of(runs, (4,))).partition("## Parallel runs")[2]
+    assert re.findall(r"\| a:a \| (.*?) \| 1.00 ", section) == ["2 (4 trials)", "2 (8 trials)"]
+    assert "(4 trials)" not in page(summary_of(runs[:2], (4,)))
+
+
+def test_parallel_runs_need_none_of_their_own_in_turn(made_up: MadeUp) -> None:
+    runs = [made_up([1.0] * 4, "a:a", workers=2), made_up([2.0] * 4, "b:b")]
+    summary = summary_of(runs, (4,))
+    assert summary.parallel == ()
+    assert "### Parallel runs among the others in turn" in page(summary)
+    assert "## Parallel runs" not in page(summary_of(runs[1:], (4,)))
+
+
 def test_instances_are_told_apart_from_problems(made_up: MadeUp) -> None:
     runs = [
         made_up([value * 10.0**seed], peer, played("bbob-f5-d3", seed), seed)

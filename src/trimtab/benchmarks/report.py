@@ -247,6 +247,12 @@ def _memory_table(rows: Sequence[Memory]) -> str:
 
 def _parallel(summary: Summary) -> str:
     """The section of the parallel runs."""
+    parts = [_costs(summary), _among(summary)]
+    return "\n".join(["## Parallel runs\n", *filter(None, parts)]) if any(parts) else ""
+
+
+def _costs(summary: Summary) -> str:
+    """What they cost each peer."""
     if not summary.parallel:
         return ""
     several = len({row.budget for row in summary.parallel}) > 1
@@ -262,12 +268,12 @@ def _parallel(summary: Summary) -> str:
         for row in summary.parallel
     )
     text = (
-        "## Parallel runs\n\nTrials that asynchronous parallel runs on the simulated clock need, over those that\n"
+        "Trials that asynchronous parallel runs on the simulated clock need, over those that\n"
         "sequential runs need, to reach targets that both set: 1.10 is 10 % more. `delay alone` is what it would\n"
         "cost if every trial counted (workers - 1) places later and nothing else were lost.\n"
     )
     head = ["peer", "workers", "trials, parallel over sequential", "95 %", "delay alone", "problems"]
-    return f"{text}\n{table(head, rows)}{_among(summary)}"
+    return f"{text}\n{table(head, rows)}"
 
 
 def _among(summary: Summary) -> str:
@@ -275,7 +281,7 @@ def _among(summary: Summary) -> str:
     if not summary.among_sequential:
         return ""
     text = (
-        "\n### Parallel runs among the others in turn\n\n"
+        "### Parallel runs among the others in turn\n\n"
         "Parallel runs of one peer, ranked with the sequential runs of all others after as many results: its mean\n"
         "rank, the best of the others, and by how much it is ahead of that.\n"
     )
