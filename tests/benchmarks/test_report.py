@@ -79,7 +79,7 @@ def test_parallel_runs_are_ranked_among_themselves(runs: list[RunRecord], made_u
         f"{row.rank:.2f}; {row.other} {row.ahead:+.2f} ({row.interval.low:.2f} to {row.interval.high:.2f})"
         for row in rows
     )
-    assert f"| bbob | optuna:tpe | 4 | {told} |" in text.partition("### Parallel runs among the others in turn")[2]
+    assert f"| bbob | optuna:tpe | 4 | 3 | {told} |" in text.partition("### Parallel runs among the others in turn")[2]
 
 
 def test_budgets_of_parallel_runs_are_told_apart(made_up: MadeUp) -> None:

@@ -35,7 +35,7 @@ from trimtab.base.records import Interval
 from trimtab.benchmarks.protocol import RunRecord
 from trimtab.benchmarks.registry import without_instance
 from trimtab.benchmarks.results import Results, curve, group_of, group_order, results_of, undelayed
-from trimtab.benchmarks.scores import bootstrap_means, by_problem, interval, ranks
+from trimtab.benchmarks.scores import bootstrap_means, interval, mean_ranks
 
 __all__ = ["AmongSequential", "ParallelCost", "among_sequential", "parallel_costs"]
 
@@ -179,7 +179,7 @@ def among_sequential(records: Sequence[RunRecord], budgets: Sequence[int]) -> li
 
 def _among(results: Results, peer: str, workers: int, group: str, budget: int) -> AmongSequential:
     """One row."""
-    means = by_problem(ranks(results.best[:, :, budget - 1]), results.problem, len(results.problems))
+    means = mean_ranks(results, budget)
     place = results.peers.index(peer)
     mean = means.mean(axis=0)
     other = min((k for k in range(len(mean)) if k != place), key=lambda k: float(mean[k]))

@@ -286,12 +286,12 @@ def _among(summary: Summary) -> str:
         "rank, the best of the others, and by how much it is ahead of that.\n"
     )
     budgets = sorted({row.budget for row in summary.among_sequential})
-    told: defaultdict[tuple[str, str, int], dict[int, str]] = defaultdict(dict)
+    told: defaultdict[tuple[str, str, int, int], dict[int, str]] = defaultdict(dict)
     for row in summary.among_sequential:
         ahead = f"{row.rank:.2f}; {row.other} {row.ahead:+.2f} ({_span(row.interval)})"
-        told[row.group, row.peer, row.workers][row.budget] = ahead
-    rows = ([*key[:2], str(key[2]), *(cells[budget] for budget in budgets)] for key, cells in told.items())
-    head = ["set", "peer", "workers", *(f"after {count(budget, 'trial')}" for budget in budgets)]
+        told[row.group, row.peer, row.workers, row.cells][row.budget] = ahead
+    rows = ([*map(str, key), *(after[budget] for budget in budgets)] for key, after in told.items())
+    head = ["set", "peer", "workers", "cells", *(f"after {count(budget, 'trial')}" for budget in budgets)]
     return f"{text}\n{table(head, rows)}"
 
 

@@ -50,6 +50,7 @@ __all__ = [
     "by_problem",
     "interval",
     "lower_share",
+    "mean_ranks",
     "normalised_regrets",
     "ranks",
     "standings",
@@ -135,6 +136,11 @@ def ranks(values: Array) -> Array:
     return ranked
 
 
+def mean_ranks(results: Results, budget: int) -> Array:
+    """Mean rank of each peer on each problem after `budget` trials, shape (m, p)."""
+    return by_problem(ranks(results.best[:, :, budget - 1]), results.problem, len(results.problems))
+
+
 def by_problem(values: Array, problem: NDArray[np.intp], count: int) -> Array:
     """Means over the cells of each problem: (c, p) to (m, p)."""
     return np.array([values[problem == place].mean(axis=0) for place in range(count)])
@@ -163,10 +169,9 @@ def standings(results: Results, budget: int, regrets: Array | None = None) -> li
         regrets: of `normalised_regrets`, where they are there already.
     """
     at = budget - 1
-    count = len(results.problems)
-    ranked = by_problem(ranks(results.best[:, :, at]), results.problem, count)
+    ranked = mean_ranks(results, budget)
     scored = normalised_regrets(results) if regrets is None else regrets
-    regretted = by_problem(scored[:, :, at], results.problem, count)
+    regretted = by_problem(scored[:, :, at], results.problem, len(results.problems))
     rank_draws, regret_draws = bootstrap_means(ranked), bootstrap_means(regretted)
     means = ranked.mean(axis=0)
     order = np.argsort(means, kind="stable")

@@ -35,7 +35,7 @@ Datasets", ICLR 2024, arXiv 2403.08917. What is released and how it is accounted
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -263,6 +263,25 @@ def _noise_json(noise: Noise) -> list[Json]:
     return [noise.kind, noise.epsilon, noise.delta, noise.group]
 
 
+def _check_unit(unit: Literal["trial", "task"], most: int, accountant: Accountant) -> None:
+    """Raises InvalidArgument: the accountant protects something else, or several trials of one."""
+    if unit != accountant.unit or (unit == "trial" and most != 1):
+        raise InvalidArgument(
+            message(
+                "what is protected must be what the accountant protects, and `most` is for tasks",
+                got=(unit, most),
+                allowed=f"unit {accountant.unit!r}, and most=1 for trials",
+            )
+        )
+
+
+def _check_budget(accountant: Accountant, parts: Sequence[Noise]) -> None:
+    """Raises Conflict: the accountant's budget does not allow all of these; it is not charged."""
+    copy = Accountant.from_json(accountant.to_json())
+    for part in parts:
+        copy.spend(Cost(part.epsilon, part.delta, part.rho), "summary")
+
+
 def publish(
     corpus: Corpus,
     space: Space,
@@ -314,14 +333,7 @@ def publish(
     """
     check_count(expected_trials, "expected_trials")
     check_count(most, "most")
-    if unit != accountant.unit or (unit == "trial" and most != 1):
-        raise InvalidArgument(
-            message(
-                "what is protected must be what the accountant protects, and `most` is for tasks",
-                got=(unit, most),
-                allowed=f"unit {accountant.unit!r}, and most=1 for trials",
-            )
-        )
+    _check_unit(unit, most, accountant)
     share = (1.0 - COUNT_SHARE) / (2.0 if distances else 1.0)
     kind: Literal["laplace", "gaussian"] = "gaussian" if delta > 0.0 else "laplace"
     sums = Noise(kind, share * epsilon, delta / 2.0 if distances else delta, most)
@@ -337,9 +349,7 @@ def publish(
     good, bad = _split(corpus, space, threshold, most if unit == "task" else None)
     # All of it must fit the budget before the first part is drawn.
     parts = [count_noise, sums, *([sums] if distances else [])]
-    trial = Accountant.from_json(accountant.to_json())
-    for part in parts:
-        trial.spend(Cost(part.epsilon, part.delta, part.rho), "summary")
+    _check_budget(accountant, parts)
     accountant.spend(Cost(count_noise.epsilon), "counts of a summary")
     seen = tuple(int(len(rows) + count_noise.draw(1, 1, 1, source)[0]) for rows in (good, bad))
     # Laplace noise exceeds its scale times log(1 / (2 w)) with probability w.
